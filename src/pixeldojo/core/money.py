@@ -1,0 +1,39 @@
+"""Credits as integers: one credit is 1,000 millicredits, and no float ever touches an amount.
+
+Outside, credits are JSON numbers with at most three decimals (contract, section 1).
+"""
+
+from decimal import Decimal, InvalidOperation
+
+MILLICREDITS_PER_CREDIT = 1_000
+
+
+def parse_credits(value: str | int | Decimal) -> int:
+    """Read an amount in credits and return it in millicredits.
+
+    Raises:
+        ValueError: if it is not a finite number or has more than three decimals.
+    """
+    try:
+        amount = Decimal(value) * MILLICREDITS_PER_CREDIT
+    except InvalidOperation as error:
+        raise ValueError(f"{value!r} is not an amount of credits; write a number such as 7.5") from error
+    if not amount.is_finite() or amount != amount.to_integral_value():
+        raise ValueError(
+            f"{value} credits is finer than a thousandth of a credit; use at most three decimals"
+        )
+    return int(amount)
+
+
+def credits_number(millicredits: int) -> int | float:
+    """Return the JSON number for an amount: an integer when whole, else at most three decimals.
+
+    The division happens only here, at the edge, where the number is printed and never computed with.
+    """
+    whole, rest = divmod(millicredits, MILLICREDITS_PER_CREDIT)
+    return whole if rest == 0 else millicredits / MILLICREDITS_PER_CREDIT
+
+
+def credits_text(millicredits: int) -> str:
+    """Return the amount as people read it: `1`, `0.25`, `7.5`."""
+    return f"{credits_number(millicredits)}"

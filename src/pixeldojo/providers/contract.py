@@ -1,0 +1,240 @@
+"""What an adapter is: pure translation between our words and one upstream's.
+
+An adapter makes one upstream call per method. It never loops, sleeps, retries, downloads, logs, reads the
+environment or touches SQL: polling, back-off, deadlines, failover and limits live once, in the worker.
+It answers with an `Operation` (come back later), `Running` (not yet) or `Finished` (here are the outputs), or
+raises one of six `UpstreamError` kinds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from pixeldojo.core.json_types import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A media input, already fetched, checked by content and kept in our blobs.
+
+    Attributes:
+        parameter: The model's own parameter name, such as `image_urls`.
+        index: Position within an array parameter; 0 for a scalar one.
+        source_url: The public address the caller gave; None when the media came as a `data:` URI.
+        blob_key: Where the bytes lie.
+        kind: `image`, `video` or `audio`.
+        content_type: By content, never by name.
+        size_bytes: Length of the file.
+        width: Pixels; None for audio.
+        height: Pixels; None for audio.
+        duration_seconds: None for images.
+        frames_per_second: None unless video.
+        has_audio: Whether a video carries a sound track.
+    """
+
+    parameter: str
+    index: int
+    source_url: str | None
+    blob_key: str
+    kind: str
+    content_type: str
+    size_bytes: int
+    width: int | None = None
+    height: int | None = None
+    duration_seconds: float | None = None
+    frames_per_second: float | None = None
+    has_audio: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to an upstream, in the upstream's words and in ours.
+
+    Attributes:
+        job_id: The job this call serves.
+        attempt_id: Unique per try; an upstream that knows client ids gets this one.
+        model_id: Our id of the model.
+        task: What the model does: `text-to-image`, `video-edit`, ….
+        endpoint: The upstream's name for the model.
+        arguments: The input in the upstream's words (renamed, with constants, units converted).
+        input: The input in our words, validated, with defaults filled in.
+        output: The catalog's `output` table of the model: kind, formats, sizes and the like.
+        files: The media inputs, in the order of the parameters.
+        callback_url: Where the upstream may announce the end; None where the operator has no public address.
+        rehearsal: Test mode only: trouble that the caller asked the sandbox to rehearse.
+    """
+
+    job_id: str
+    attempt_id: str
+    model_id: str
+    task: str
+    endpoint: str
+    arguments: JsonObject
+    input: JsonObject
+    output: JsonObject
+    files: tuple[InputFile, ...] = ()
+    callback_url: str | None = None
+    rehearsal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """The upstream's handle on work it accepted; JSON, so that any worker can go on with it.
+
+    Attributes:
+        id: The upstream's id, for the operator.
+        data: Whatever `check` and `cancel` need.
+        can_cancel: Whether `cancel` can stop it.
+        poll_after_seconds: When a first look is worth it.
+    """
+
+    id: str
+    data: JsonObject = field(default_factory=dict)
+    can_cancel: bool = False
+    poll_after_seconds: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Not finished yet.
+
+    Attributes:
+        progress: 0..1, or None when the upstream does not say.
+        poll_after_seconds: When the upstream suggests to look again.
+    """
+
+    progress: float | None = None
+    poll_after_seconds: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """One output: exactly one of an address, the bytes themselves, or a file on this machine.
+
+    A `path` belongs to whoever receives it: it is moved or deleted after use.
+    """
+
+    url: str | None = None
+    content: bytes | None = None
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The upstream is done.
+
+    Attributes:
+        outputs: In the order asked for; fewer than asked when the upstream gave a part.
+        upstream_cost: What the upstream says it charges the operator, in its own words, for the record.
+    """
+
+    outputs: tuple[OutputFile, ...]
+    upstream_cost: str | None = None
+
+
+class CancelOutcome(StrEnum):
+    """What came of asking the upstream to stop."""
+
+    CANCELED = "canceled"
+    TOO_LATE = "too_late"
+    NOT_SUPPORTED = "not_supported"
+
+
+class UpstreamErrorKind(StrEnum):
+    """The six ways an upstream says no.
+
+    REJECTED_INPUT: it will never take this input. REFUSED_CONTENT: its moderation refused.
+    OVER_LIMIT: rate, quota or concurrency; later or elsewhere. UNAUTHORIZED: the operator's credentials.
+    UNAVAILABLE: it is down or the request surely never reached it. UNKNOWN: it may or may not have taken the work.
+    """
+
+    REJECTED_INPUT = "rejected_input"
+    REFUSED_CONTENT = "refused_content"
+    OVER_LIMIT = "over_limit"
+    UNAUTHORIZED = "unauthorized"
+    UNAVAILABLE = "unavailable"
+    UNKNOWN = "unknown"
+
+
+class UpstreamError(Exception):
+    """An upstream's refusal or failure, already sorted into one of the six kinds.
+
+    Attributes:
+        kind: Which of the six.
+        message: Safe to show to the caller: no addresses, credentials or stacks.
+        retry_after_seconds: When the upstream says to come back, if it does.
+        is_final: Whether the upstream reported that accepted work ended in failure: trying elsewhere would
+            pay a second time, so the job fails.
+    """
+
+    def __init__(
+        self,
+        kind: UpstreamErrorKind,
+        message: str,
+        *,
+        retry_after_seconds: float | None = None,
+        is_final: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.retry_after_seconds = retry_after_seconds
+        self.is_final = is_final
+
+
+class HttpClient(Protocol):
+    """The outbound client an adapter is handed: deadlines, address checks and redaction are done for it."""
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        json: JsonObject | None = None,
+        body: bytes | None = None,
+        timeout_seconds: float = 30.0,
+    ) -> "HttpAnswer":
+        """Make one call and return its answer, whatever its status.
+
+        Raises:
+            UpstreamError: `UNAVAILABLE` when surely nothing was sent, `UNKNOWN` when bytes may have left and no
+                answer came.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """One HTTP answer, whole: status, headers with lower-case names, body bytes (bounded)."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Provider(Protocol):
+    """One upstream service.
+
+    Attributes:
+        name: The word for it in catalog files, settings and records.
+        is_resubmit_safe: Whether `submit` with an `attempt_id` it has seen before gives back the same work and
+            costs nothing more. Only then may the worker repeat a submit whose answer was lost.
+    """
+
+    name: str
+    is_resubmit_safe: bool
+
+    async def submit(self, call: Call, http: HttpClient) -> Operation | Finished:
+        """Ask the upstream to do the work."""
+        ...
+
+    async def check(self, operation: Operation, http: HttpClient) -> Running | Finished:
+        """Ask how it goes."""
+        ...
+
+    async def cancel(self, operation: Operation, http: HttpClient) -> CancelOutcome:
+        """Ask it to stop."""
+        ...
