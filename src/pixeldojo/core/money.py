@@ -19,9 +19,7 @@ def parse_credits(value: str | int | Decimal) -> int:
     except InvalidOperation as error:
         raise ValueError(f"{value!r} is not an amount of credits; write a number such as 7.5") from error
     if not amount.is_finite() or amount != amount.to_integral_value():
-        raise ValueError(
-            f"{value} credits is finer than a thousandth of a credit; use at most three decimals"
-        )
+        raise ValueError(f"{value} credits is finer than a thousandth of a credit; use at most three decimals")
     return int(amount)
 
 
