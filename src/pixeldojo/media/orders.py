@@ -1,0 +1,356 @@
+"""What the sandbox's renderers are asked to make: one frozen dataclass for each kind of output.
+
+Owns the words of an order and reading one from JSON. Leaves deciding what to draw to whoever writes the JSON, and
+drawing to `image`, `video`, `audio` and `mesh`. Imports nothing heavy.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from pixeldojo.core.json_types import JsonObject, JsonValue
+
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+class Role(StrEnum):
+    """What an input file is for. Roles in the plural may hold several files, in the caller's order."""
+
+    SOURCE_IMAGE = "source_image"
+    MASK = "mask"
+    START_IMAGE = "start_image"
+    END_IMAGE = "end_image"
+    REFERENCE_IMAGES = "reference_images"
+    BACKGROUND = "background"
+    SOURCE_VIDEO = "source_video"
+    REFERENCE_VIDEOS = "reference_videos"
+    AUDIO = "audio"
+
+
+Sources: TypeAlias = Mapping[Role, tuple[Path, ...]]
+
+
+class ImageOperation(StrEnum):
+    """What an image order does with its sources.
+
+    GENERATE draws from the prompt (references are shown). EDIT keeps the source recognisable and changes it (only
+    where the mask is white, if there is one). RESTYLE and RELIGHT change the grading of the whole source. UPSCALE
+    resamples to `width` x `height`. REFRAME places the source unscaled on a larger canvas: options `left`, `top`
+    (pixels from the canvas's corner) and `source_width`, `source_height` (its size there).
+    """
+
+    GENERATE = "generate"
+    EDIT = "edit"
+    RESTYLE = "restyle"
+    RELIGHT = "relight"
+    UPSCALE = "upscale"
+    REFRAME = "reframe"
+
+
+class VideoOperation(StrEnum):
+    """What a video order does with its sources.
+
+    GENERATE draws from the prompt. FROM_IMAGE starts on `start_image` (first frame) and, where given, ends on
+    `end_image`. REFERENCE shows the reference images and videos inside a drawn clip. EXTEND continues
+    `source_video`: options `extend_at` (`start` or `end`); `seconds` counts source and extension together. EDIT
+    regrades `source_video` and shows the references. UPSCALE resamples it. REFRAME changes its canvas: options
+    `x_start`, `x_end`, `y_start`, `y_end`, `grid_position_x`, `grid_position_y` where the caller gave them.
+    LIP_SYNC lays `audio` under `source_video`: option `sync_mode`. AVATAR moves `start_image` to `audio`, or to
+    tones for the option `script`. ANIMATE moves `reference_images[0]` as `source_video` moves. REPLACE puts
+    `reference_images[0]` into `source_video`. CAPTION writes the caption over `source_video`: options `text`,
+    `position`, `font_size`, `color`, `highlight_color`, `stroke_color`.
+    """
+
+    GENERATE = "generate"
+    FROM_IMAGE = "from_image"
+    REFERENCE = "reference"
+    EXTEND = "extend"
+    EDIT = "edit"
+    UPSCALE = "upscale"
+    REFRAME = "reframe"
+    LIP_SYNC = "lip_sync"
+    AVATAR = "avatar"
+    ANIMATE = "animate"
+    REPLACE = "replace"
+    CAPTION = "caption"
+
+
+class AudioOperation(StrEnum):
+    """MUSIC is composed from the prompt; SOUND is made to fit `source_video`."""
+
+    MUSIC = "music"
+    SOUND = "sound"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageOrder:
+    """One image job.
+
+    Attributes:
+        model_id: Our id of the model; part of what decides the picture.
+        prompt: As the caller gave it; may be empty.
+        seed: Same model, prompt, sources and seed give the same bytes.
+        width: Pixels of every output.
+        height: Pixels of every output.
+        operation: What to do.
+        count: How many pictures, each from its own derived seed.
+        file_format: `png`, `jpg` or `webp`.
+        quality: 0..100 for `jpg` and `webp`; 100 is lossless `webp`.
+        sources: Input files by role.
+        options: Settings of the operation.
+    """
+
+    model_id: str
+    prompt: str
+    seed: int
+    width: int
+    height: int
+    operation: ImageOperation = ImageOperation.GENERATE
+    count: int = 1
+    file_format: str = "png"
+    quality: int = 90
+    sources: Sources = field(default_factory=dict)
+    options: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VideoOrder:
+    """One video job.
+
+    Attributes:
+        model_id: Our id of the model; part of what decides the picture.
+        prompt: As the caller gave it; may be empty.
+        seed: Same model, prompt, sources and seed give the same bytes.
+        width: Pixels, even.
+        height: Pixels, even.
+        seconds: Length of the finished clip.
+        frames_per_second: Of the finished clip.
+        with_audio: Whether the clip carries a sound track (the source's where the operation keeps one).
+        operation: What to do.
+        count: How many clips, each from its own derived seed.
+        file_format: `mp4`, `webm` or `mov`.
+        sources: Input files by role.
+        options: Settings of the operation.
+    """
+
+    model_id: str
+    prompt: str
+    seed: int
+    width: int
+    height: int
+    seconds: float
+    frames_per_second: float
+    with_audio: bool = False
+    operation: VideoOperation = VideoOperation.GENERATE
+    count: int = 1
+    file_format: str = "mp4"
+    sources: Sources = field(default_factory=dict)
+    options: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AudioOrder:
+    """One music or sound job.
+
+    Attributes:
+        model_id: Our id of the model; part of what decides the sound.
+        prompt: As the caller gave it; may be empty.
+        seed: Same model, prompt, sources and seed give the same bytes.
+        seconds: Length of the finished track.
+        operation: What to do.
+        file_format: `mp3` or `wav`.
+        sample_rate: Hertz.
+        bit_rate: Bits per second of an `mp3`.
+        sources: Input files by role.
+        options: Settings: `instrumental` (music without a singing voice).
+    """
+
+    model_id: str
+    prompt: str
+    seed: int
+    seconds: float
+    operation: AudioOperation = AudioOperation.MUSIC
+    file_format: str = "mp3"
+    sample_rate: int = 44_100
+    bit_rate: int = 128_000
+    sources: Sources = field(default_factory=dict)
+    options: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MeshOrder:
+    """One 3D job: a shape from the prompt, or a relief of the source image.
+
+    Attributes:
+        model_id: Our id of the model; part of what decides the shape.
+        prompt: As the caller gave it; may be empty.
+        seed: Same model, prompt, sources and seed give the same bytes.
+        face_count: The most triangles wanted.
+        textured: Whether the mesh carries a base-colour texture.
+        with_pbr: Whether it also carries metallic-roughness and normal maps.
+        sources: Input files by role; `source_image` is the picture to make a relief of.
+    """
+
+    model_id: str
+    prompt: str
+    seed: int
+    face_count: int = 40_000
+    textured: bool = True
+    with_pbr: bool = False
+    sources: Sources = field(default_factory=dict)
+
+
+Order: TypeAlias = ImageOrder | VideoOrder | AudioOrder | MeshOrder
+
+
+def parse_order(data: JsonObject, input_paths: Sequence[Path]) -> Order:
+    """Read an order from JSON: `kind` is `image`, `video`, `audio` or `model3d`, the rest are the fields above.
+
+    In JSON, `sources` maps a role to positions in `input_paths`.
+
+    Raises:
+        ValueError: if the kind is unknown, a field is missing or of the wrong type, or a position has no file.
+    """
+    reader = _Reader(data, input_paths)
+    match data.get("kind"):
+        case "image":
+            return _image_order(reader)
+        case "video":
+            return _video_order(reader)
+        case "audio":
+            return _audio_order(reader)
+        case "model3d":
+            return _mesh_order(reader)
+        case kind:
+            raise ValueError(f"an order of kind {kind!r} cannot be drawn; known are image, video, audio, model3d")
+
+
+def _image_order(reader: "_Reader") -> ImageOrder:
+    return ImageOrder(
+        model_id=reader.text("model_id"),
+        prompt=reader.text("prompt"),
+        seed=reader.integer("seed"),
+        width=reader.integer("width"),
+        height=reader.integer("height"),
+        operation=reader.word("operation", ImageOperation),
+        count=reader.integer("count"),
+        file_format=reader.text("file_format"),
+        quality=reader.integer("quality"),
+        sources=reader.sources(),
+        options=reader.options(),
+    )
+
+
+def _video_order(reader: "_Reader") -> VideoOrder:
+    return VideoOrder(
+        model_id=reader.text("model_id"),
+        prompt=reader.text("prompt"),
+        seed=reader.integer("seed"),
+        width=reader.integer("width"),
+        height=reader.integer("height"),
+        seconds=reader.number("seconds"),
+        frames_per_second=reader.number("frames_per_second"),
+        with_audio=reader.flag("with_audio"),
+        operation=reader.word("operation", VideoOperation),
+        count=reader.integer("count"),
+        file_format=reader.text("file_format"),
+        sources=reader.sources(),
+        options=reader.options(),
+    )
+
+
+def _audio_order(reader: "_Reader") -> AudioOrder:
+    return AudioOrder(
+        model_id=reader.text("model_id"),
+        prompt=reader.text("prompt"),
+        seed=reader.integer("seed"),
+        seconds=reader.number("seconds"),
+        operation=reader.word("operation", AudioOperation),
+        file_format=reader.text("file_format"),
+        sample_rate=reader.integer("sample_rate"),
+        bit_rate=reader.integer("bit_rate"),
+        sources=reader.sources(),
+        options=reader.options(),
+    )
+
+
+def _mesh_order(reader: "_Reader") -> MeshOrder:
+    return MeshOrder(
+        model_id=reader.text("model_id"),
+        prompt=reader.text("prompt"),
+        seed=reader.integer("seed"),
+        face_count=reader.integer("face_count"),
+        textured=reader.flag("textured"),
+        with_pbr=reader.flag("with_pbr"),
+        sources=reader.sources(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Takes typed fields out of an order's JSON."""
+
+    data: JsonObject
+    input_paths: Sequence[Path]
+
+    def text(self, name: str) -> str:
+        value = self.data.get(name)
+        if not isinstance(value, str):
+            raise self._wrong(name, "a string")
+        return value
+
+    def integer(self, name: str) -> int:
+        value = self.data.get(name)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self._wrong(name, "an integer")
+        return value
+
+    def number(self, name: str) -> float:
+        value = self.data.get(name)
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise self._wrong(name, "a number")
+        return float(value)
+
+    def flag(self, name: str) -> bool:
+        value = self.data.get(name)
+        if not isinstance(value, bool):
+            raise self._wrong(name, "true or false")
+        return value
+
+    def word(self, name: str, words: type[_Word]) -> _Word:
+        value = self.text(name)
+        if value not in set(words):
+            raise self._wrong(name, "one of " + ", ".join(words))
+        return words(value)
+
+    def options(self) -> JsonObject:
+        return self._table("options")
+
+    def sources(self) -> Sources:
+        return {self._role(role): self._paths(role, value) for role, value in self._table("sources").items()}
+
+    def _table(self, name: str) -> JsonObject:
+        value = self.data.get(name, {})
+        if not isinstance(value, Mapping):
+            raise self._wrong(name, "an object")
+        return value
+
+    def _role(self, name: str) -> Role:
+        if name not in set(Role):
+            raise ValueError(f"the order gives a file the role {name!r}; known are {', '.join(Role)}")
+        return Role(name)
+
+    def _paths(self, role: str, positions: JsonValue) -> tuple[Path, ...]:
+        if not isinstance(positions, Sequence) or isinstance(positions, str):
+            raise self._wrong(f"sources.{role}", "a list of positions")
+        return tuple(self._path(role, position) for position in positions)
+
+    def _path(self, role: str, position: JsonValue) -> Path:
+        if not isinstance(position, int) or not 0 <= position < len(self.input_paths):
+            raise ValueError(f"{role} names input file {position!r} of {len(self.input_paths)}")
+        return self.input_paths[position]
+
+    def _wrong(self, name: str, wanted: str) -> ValueError:
+        return ValueError(f"the order's {name} is {self.data.get(name)!r}, and has to be {wanted}")
