@@ -1,0 +1,65 @@
+"""Assets: the files a job gave, their public addresses, their end."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pixeldojo.assets import store
+from pixeldojo.assets.store import Asset
+from pixeldojo.blobs import Blobs
+from pixeldojo.core.clock import Clock
+from pixeldojo.core.errors import Expired, NotFound
+from pixeldojo.db.engine import Database
+
+
+class AssetsService:
+    """Keeps files under addresses that cannot be guessed and that end."""
+
+    def __init__(self, database: Database, blobs: Blobs, clock: Clock, base_url: str) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._clock = clock
+        self._base_url = base_url
+
+    def url(self, asset: Asset) -> str:
+        """Return the address under which anyone who knows it can fetch the file until it expires."""
+        return f"{self._base_url}/assets/{asset.file_name}"
+
+    async def register(self, connection: AsyncConnection, new: Sequence[Asset], now: datetime) -> None:
+        """Add the files of a job, as part of the transaction that completes it."""
+        if new:
+            await store.insert_assets(connection, new, now)
+
+    async def list_assets(self, job_ids: Sequence[str]) -> dict[str, list[Asset]]:
+        """Return the assets of several jobs, each in output order."""
+        if not job_ids:
+            return {}
+        async with self._database.read() as connection:
+            return await store.list_assets(connection, job_ids)
+
+    async def open_asset(self, file_name: str) -> Asset:
+        """Return the asset behind the last part of its address.
+
+        Raises:
+            NotFound: if there never was one.
+            Expired: if its time is over.
+        """
+        asset_id, _, extension = file_name.partition(".")
+        async with self._database.read() as connection:
+            asset = await store.find_asset(connection, asset_id)
+        if asset is None or asset.extension != extension:
+            raise NotFound("There is no such asset. Asset addresses are in the job's `output` and `assets`.")
+        if asset.is_deleted or asset.expires_at <= self._clock.now():
+            raise Expired("This asset has expired and was deleted. Run the job again to get a new one.")
+        return asset
+
+    async def delete_files(self, job_ids: Sequence[str]) -> None:
+        """Delete the files of jobs whose time is over: outputs and the copies of inputs."""
+        for job_id in job_ids:
+            for folder in (f"assets/{job_id}/", f"inputs/{job_id}/"):
+                await self._blobs.delete_prefix(folder)
+
+    async def mark_deleted(self, connection: AsyncConnection, job_ids: Sequence[str]) -> None:
+        """Note that the files are gone."""
+        await store.mark_deleted(connection, job_ids)

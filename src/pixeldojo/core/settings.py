@@ -1,0 +1,161 @@
+"""Every setting, read from the environment here and nowhere else.
+
+A setting is one field: its name in upper case behind `PIXELDOJO_` is the environment variable, its description
+is what `pixeldojo-server settings` and docs/settings.md print.
+"""
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from pixeldojo.core.errors import ConfigurationError
+
+ENVIRONMENT_PREFIX = "PIXELDOJO_"
+Network: TypeAlias = IPv4Network | IPv6Network
+
+
+class Settings(BaseSettings):
+    """What an operator can set. The defaults are the embedded set-up: one process, one folder."""
+
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="ignore")
+
+    data_dir: Path = Field(
+        Path(".pixeldojo"),
+        description="Folder of the embedded set-up: database, media, the first key and the server's secret.",
+    )
+    host: str = Field("127.0.0.1", description="Address the HTTP server listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the HTTP server listens on; 0 takes a free one.")
+    public_url: str | None = Field(
+        None,
+        description="Address under which clients reach the server, such as https://dojo.example.com; it begins "
+        "every statusUrl and asset address. Default: http://HOST:PORT.",
+    )
+    database_url: str | None = Field(
+        None,
+        description="postgresql://user:password@host/name, or sqlite:///path. Default: DATA_DIR/pixeldojo.db.",
+    )
+    blobs_url: str | None = Field(
+        None,
+        description="Where media lie: a folder, s3://bucket/prefix, gs://bucket or az://container. "
+        "Default: DATA_DIR/blobs.",
+    )
+    broker_url: str | None = Field(
+        None,
+        description="redis://host:port of a Valkey or Redis that hands jobs to workers. Default: in process, "
+        "which only `up` can use.",
+    )
+    limiter_url: str | None = Field(
+        None,
+        description="redis://host:port where rate limits are counted for all nodes. Default: BROKER_URL, else "
+        "in this process.",
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="At least 32 characters that only the servers know; API keys are stored as hashes keyed with "
+        "it. `up` makes one in DATA_DIR; `serve` and `worker` refuse to start without it.",
+    )
+    allow_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
+        (),
+        description="Networks, comma-separated (127.0.0.0/8,10.1.0.0/16), that webhooks and media addresses may "
+        "point into although they are private. `up` adds loopback.",
+    )
+    allow_http: bool = Field(
+        False,
+        description="Accept plain http:// addresses for webhooks and media on the public internet too.",
+    )
+    retention_hours: float = Field(
+        24.0, gt=0, le=24 * 365, description="How long a job and its assets live after the job ended."
+    )
+    rate_per_minute: int = Field(
+        60, ge=1, description="Requests a minute for a key that has no rate of its own, over all endpoints."
+    )
+    public_rate_per_minute: int = Field(
+        600, ge=1, description="Requests a minute from one address to discovery and assets, which need no key."
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
+        (),
+        description="Networks of reverse proxies whose X-Forwarded-For is believed for limits by address.",
+    )
+    max_body_bytes: int = Field(
+        32 * 1024 * 1024, ge=1024, description="Largest request body; larger ones are refused unread."
+    )
+    max_media_bytes: int = Field(
+        512 * 1024 * 1024, ge=1024, description="Largest media file fetched as an input or copied as an output."
+    )
+    max_jobs_in_flight: int = Field(
+        10_000, ge=1, description="Jobs one worker process carries at a time; more wait in the database."
+    )
+    lease_seconds: float = Field(
+        15.0,
+        ge=1,
+        description="How long a worker may be silent before another takes its jobs over; renewed at a third.",
+    )
+    sweep_seconds: float = Field(
+        1.0, gt=0, description="How often a worker looks for steps that are due and messages that were lost."
+    )
+    shutdown_seconds: float = Field(
+        10.0, ge=0, description="How long a stopping server waits for requests and upstream calls under way."
+    )
+    media_workers: int = Field(
+        2, ge=1, le=64, description="Processes that decode, measure and draw media, apart from the event loop."
+    )
+    media_memory_bytes: int = Field(
+        4 * 1024**3, ge=256 * 1024**2, description="Address space one media process may take before it is refused."
+    )
+    first_credits: int = Field(
+        1_000, ge=0, description="Sandbox credits that `up` grants the account it creates on first start."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
+    log_format: Literal["json", "console"] = Field(
+        "json", description="json for machines; console for people (`up` on a terminal uses it by default)."
+    )
+
+    @field_validator("allow_networks", "trusted_proxies", mode="before")
+    @classmethod
+    def _split_networks(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _strip_slash(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value.rstrip("/") if value is not None else None
+
+    @property
+    def base_url(self) -> str:
+        """The address clients use, without a slash at the end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def database_address(self) -> str:
+        """The database's address, embedded or given."""
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'pixeldojo.db'}"
+
+    @property
+    def blobs_address(self) -> str:
+        """The media store's address, embedded or given."""
+        return self.blobs_url or str(self.data_dir.resolve() / "blobs")
+
+
+def read_settings(**overrides: object) -> Settings:
+    """Read the settings from the environment; keyword arguments win.
+
+    Raises:
+        ConfigurationError: naming every variable that cannot be used, and why.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]  # checked by pydantic
+    except ValidationError as error:
+        lines = [
+            f"{ENVIRONMENT_PREFIX}{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+            for problem in error.errors()
+        ]
+        raise ConfigurationError("Settings that cannot be used:\n  " + "\n  ".join(lines)) from error

@@ -1,0 +1,242 @@
+"""The database, SQLite or PostgreSQL behind one class: reading, and writing in whole transactions.
+
+What differs between the two lives here and in `dialect.py`; all other SQL is written once.
+
+SQLite allows one writer, so writes queue up inside the process and those that wait together share one commit
+(each in its own savepoint: one that fails takes nothing else with it). PostgreSQL runs them side by side and
+repeats one that lost a deadlock.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from sqlalchemy import event, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from pixeldojo.core.errors import ConfigurationError
+
+Result = TypeVar("Result")
+Work = Callable[[AsyncConnection], Awaitable[Result]]
+
+_BATCH_LIMIT = 64
+_QUEUE_LIMIT = 50_000
+_SQLITE_BUSY_SECONDS = 30
+_RETRIES = 5
+# PostgreSQL error classes that say "nothing happened, try again": serialization failure, deadlock.
+_RETRYABLE_STATES = frozenset({"40001", "40P01"})
+
+
+class Database:
+    """One database. `write` runs a function in a transaction; `read` gives a connection that sees a snapshot.
+
+    Functions handed to `write` do SQL only: a transaction never spans a network call. They may run again after
+    a deadlock, so they must not have effects of their own.
+    """
+
+    def __init__(self, reader: AsyncEngine, writer: "_Writer") -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is the embedded database."""
+        return self._reader.dialect.name == "sqlite"
+
+    async def write(self, work: Work[Result]) -> Result:
+        """Run `work` in a transaction, commit, and return what it returned; roll back when it raises."""
+        return await self._writer.run(work)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection for queries only."""
+        async with self._reader.connect() as connection:
+            yield connection
+
+    async def check(self) -> None:
+        """Return when the database answers; raise what went wrong otherwise."""
+        async with self.read() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Finish the writes that wait, then close every connection."""
+        await self._writer.close()
+        await self._reader.dispose()
+
+
+def open_database(address: str) -> Database:
+    """Open the database at an address such as `sqlite:////var/lib/pixeldojo.db` or `postgresql://host/name`.
+
+    Raises:
+        ConfigurationError: if the address names another kind of database.
+    """
+    url = async_url(address)
+    if url.get_backend_name() == "sqlite":
+        reader = _sqlite_engine(url, begin="BEGIN", pool_size=4)
+        return Database(reader, _QueuedWriter(_sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1)))
+    engine = create_async_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True, pool_timeout=30)
+    return Database(engine, _ConcurrentWriter(engine))
+
+
+def async_url(address: str) -> URL:
+    """Return the address with the asynchronous driver this project uses.
+
+    Raises:
+        ConfigurationError: if it cannot be read or names another kind of database.
+    """
+    try:
+        url = make_url(address)
+    except Exception as error:
+        raise ConfigurationError(
+            "The database address cannot be read; write postgresql://user:password@host/name or sqlite:///path."
+        ) from error
+    match url.get_backend_name():
+        case "sqlite":
+            return url.set(drivername="sqlite+aiosqlite")
+        case "postgresql" | "postgres":
+            return url.set(drivername="postgresql+asyncpg")
+        case other:
+            raise ConfigurationError(
+                f"PixelDojo keeps its data in PostgreSQL or SQLite, not in {other!r}; "
+                "write postgresql://user:password@host/name or sqlite:///path."
+            )
+
+
+def _sqlite_engine(url: URL, *, begin: str, pool_size: int) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=60,
+        connect_args={"timeout": _SQLITE_BUSY_SECONDS, "isolation_level": None},
+    )
+
+    def prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            # FULL: a commit that was answered survives a power cut, not only a killed process.
+            "synchronous=FULL",
+            "foreign_keys=ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    # The driver's own transaction handling would begin late and break savepoints; we say BEGIN ourselves.
+    event.listen(engine.sync_engine, "connect", prepare)
+    event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    return engine
+
+
+class _Writer(Protocol):
+    """How write transactions run."""
+
+    async def run(self, work: Work[Result]) -> Result: ...
+
+    async def close(self) -> None: ...
+
+
+class _ConcurrentWriter:
+    """PostgreSQL: side by side, repeated after a lost deadlock."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def run(self, work: Work[Result]) -> Result:
+        for attempt in range(1, _RETRIES + 1):
+            try:
+                async with self._engine.begin() as connection:
+                    return await work(connection)
+            except DBAPIError as error:
+                state = getattr(error.orig, "sqlstate", None)
+                if state not in _RETRYABLE_STATES or attempt == _RETRIES:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    async def close(self) -> None:
+        """The engine is shared with reading, which closes it."""
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[Result]):
+    work: Work[Result]
+    answer: asyncio.Future[Result]
+
+
+class _QueuedWriter:
+    """SQLite: one after another, those that wait together in one commit."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._queue: asyncio.Queue[_Waiting[Any]] = asyncio.Queue(_QUEUE_LIMIT)
+        self._task: asyncio.Task[None] | None = None
+
+    async def run(self, work: Work[Result]) -> Result:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._drain(), name="sqlite-writer")
+        waiting = _Waiting(work, asyncio.get_running_loop().create_future())
+        await self._queue.put(waiting)
+        return await waiting.answer
+
+    async def close(self) -> None:
+        if self._task is not None:
+            await self._queue.join()
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._engine.dispose()
+
+    async def _drain(self) -> None:
+        while True:
+            batch = [await self._queue.get()]
+            while len(batch) < _BATCH_LIMIT and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            try:
+                await self._commit_together([item for item in batch if not item.answer.cancelled()])
+            finally:
+                for item in batch:
+                    self._queue.task_done()
+                    if not item.answer.done():
+                        item.answer.cancel()
+
+    async def _commit_together(self, batch: list[_Waiting[Any]]) -> None:
+        outcomes: list[tuple[_Waiting[Any], Any, Exception | None]] = []
+        try:
+            async with self._engine.begin() as connection:
+                for item in batch:
+                    result, error = await self._run_one(connection, item, alone=len(batch) == 1)
+                    outcomes.append((item, result, error))
+                if len(batch) == 1 and outcomes[0][2] is not None:
+                    raise outcomes[0][2]
+        except Exception as error:  # noqa: BLE001  whatever broke the commit is each waiting caller's to handle
+            for item in batch:
+                if not item.answer.done():
+                    item.answer.set_exception(error)
+            return
+        for item, result, failure in outcomes:
+            if item.answer.done():
+                continue
+            if failure is not None:
+                item.answer.set_exception(failure)
+            else:
+                item.answer.set_result(result)
+
+    @staticmethod
+    async def _run_one(
+        connection: AsyncConnection, item: _Waiting[Any], *, alone: bool
+    ) -> tuple[Any, Exception | None]:
+        try:
+            if alone:
+                return await item.work(connection), None
+            async with connection.begin_nested():
+                return await item.work(connection), None
+        except OperationalError:
+            # The disk or the file itself: the whole batch is lost, not this one's fault.
+            raise
+        except Exception as error:  # noqa: BLE001  handed to the one caller whose work raised it
+            return None, error

@@ -1,0 +1,104 @@
+"""What a job is: the row as a value, and what is needed to create one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pixeldojo.accounts.keys import ApiKey
+from pixeldojo.core.errors import JobFailureCode
+from pixeldojo.core.json_types import JsonObject
+from pixeldojo.jobs.states import JobStatus, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job as it stands in the database. Amounts are millicredits.
+
+    Attributes:
+        input: The caller's input in canonical names with defaults; empty once the job is purged.
+        fence: Raised by every claim; a write with an older fence is refused.
+        failures: Tries in a row that went wrong at this step.
+        upstream_index: Which of the model's upstreams is being tried.
+        attempt_id: The submit under way or accepted.
+        operation: The upstream's handle, once it accepted.
+        quote: The price snapshot taken at submit; `quoted` is its amount, which is held.
+        cost: What was captured; None until the job ended.
+    """
+
+    id: str
+    account_id: str
+    key_id: str
+    mode: str
+    model_id: str
+    input: JsonObject
+    rehearsal: str | None
+    webhook_url: str | None
+    status: JobStatus
+    step: Step
+    next_step_at: datetime
+    lease_owner: str | None
+    lease_until: datetime | None
+    fence: int
+    failures: int
+    deadline_at: datetime
+    cancel_requested_at: datetime | None
+    upstream_index: int
+    attempt_id: str | None
+    operation: JsonObject | None
+    input_files: tuple[JsonObject, ...] | None
+    progress: float | None
+    quote: JsonObject
+    quoted: int
+    cost: int | None
+    error_code: JobFailureCode | None
+    error_message: str | None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    expires_at: datetime
+    purged_at: datetime | None
+
+    @property
+    def shown_cost(self) -> int:
+        """What callers see as the cost: the quote while it runs, then what was captured."""
+        return self.quoted if self.cost is None else self.cost
+
+    def is_expired(self, now: datetime) -> bool:
+        """Whether the job ended and its time is over."""
+        return self.status.is_terminal and (self.purged_at is not None or self.expires_at <= now)
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """A validated and priced request, ready to become a job.
+
+    Attributes:
+        key: The API key that asks; it gives account and mode.
+        input: Canonical names, defaults filled in.
+        quote: The price snapshot to keep; `quoted` its amount in millicredits.
+        timeout_seconds: How long the upstream may take before the job fails with `timeout`.
+        idempotency_key: The caller's key for this request, if given.
+        fingerprint: What must be equal for a repeated idempotency key: SHA-256 over model, input, webhook.
+    """
+
+    key: ApiKey
+    model_id: str
+    input: JsonObject
+    webhook_url: str | None
+    rehearsal: str | None
+    quote: JsonObject
+    quoted: int
+    timeout_seconds: float
+    idempotency_key: str | None
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """What `GET /jobs` lists; `cursor` is the id of the last job of the page before."""
+
+    limit: int = 20
+    cursor: str | None = None
+    status: JobStatus | None = None
+    model_id: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
