@@ -71,9 +71,7 @@ async def count_keys(connection: AsyncConnection, key: str) -> int:
     return (await connection.execute(query)).scalar_one()
 
 
-async def insert_secret(
-    connection: AsyncConnection, account_id: str, version: int, secret: str, now: datetime
-) -> None:
+async def insert_secret(connection: AsyncConnection, account_id: str, version: int, secret: str, now: datetime) -> None:
     """Add a webhook secret."""
     await connection.execute(
         insert(webhook_secrets).values(account_id=account_id, version=version, secret=secret, created_at=now)

@@ -13,6 +13,16 @@ from pixeldojo.core.errors import Expired, NotFound
 from pixeldojo.db.engine import Database
 
 
+def assets_folder(job_id: str) -> str:
+    """Return where the blobs of a job's outputs lie."""
+    return f"assets/{job_id}"
+
+
+def inputs_folder(job_id: str) -> str:
+    """Return where our copies of a job's media inputs lie."""
+    return f"inputs/{job_id}"
+
+
 class AssetsService:
     """Keeps files under addresses that cannot be guessed and that end."""
 
@@ -57,8 +67,8 @@ class AssetsService:
     async def delete_files(self, job_ids: Sequence[str]) -> None:
         """Delete the files of jobs whose time is over: outputs and the copies of inputs."""
         for job_id in job_ids:
-            for folder in (f"assets/{job_id}/", f"inputs/{job_id}/"):
-                await self._blobs.delete_prefix(folder)
+            for folder in (assets_folder(job_id), inputs_folder(job_id)):
+                await self._blobs.delete([blob.key async for blob in self._blobs.list_blobs(folder)])
 
     async def mark_deleted(self, connection: AsyncConnection, job_ids: Sequence[str]) -> None:
         """Note that the files are gone."""

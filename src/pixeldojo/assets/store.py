@@ -40,9 +40,7 @@ class Asset:
 
 async def insert_assets(connection: AsyncConnection, new: Sequence[Asset], now: datetime) -> None:
     """Add a job's assets."""
-    rows = [
-        {column.name: getattr(asset, column.name) for column in _COLUMNS} | {"created_at": now} for asset in new
-    ]
+    rows = [{column.name: getattr(asset, column.name) for column in _COLUMNS} | {"created_at": now} for asset in new]
     await connection.execute(insert(assets), rows)
 
 

@@ -21,6 +21,10 @@ class Clock(Protocol):
         """Return after that many seconds."""
         ...
 
+    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+        """Return True as soon as the event is set, or False after that many seconds."""
+        ...
+
 
 class SystemClock:
     """The machine's own clock."""
@@ -33,6 +37,13 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await event.wait()
+        except TimeoutError:
+            return event.is_set()
 
 
 def iso_utc(moment: datetime) -> str:

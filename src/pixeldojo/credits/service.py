@@ -45,16 +45,12 @@ class CreditsService:
             balance = await store.post_entry(connection, entry)
             if balance is None:
                 there = await store.read_balance(connection, account_id, mode)
-                raise InsufficientCredits(
-                    f"Only {credits_text(there.available)} credits are available to take back."
-                )
+                raise InsufficientCredits(f"Only {credits_text(there.available)} credits are available to take back.")
             return balance
 
         return await self._database.write(work)
 
-    async def hold(
-        self, connection: AsyncConnection, key: ApiKey, job_id: str, amount: int, now: datetime
-    ) -> Balance:
+    async def hold(self, connection: AsyncConnection, key: ApiKey, job_id: str, amount: int, now: datetime) -> Balance:
         """Hold a job's price, as part of the transaction that creates the job; return the balance after it.
 
         Raises:
@@ -101,14 +97,10 @@ class CreditsService:
             # Spending before balance, the order in which a hold locks them too.
             await self._give_back_spending(connection, key_id, released, held_at)
         if captured:
-            entry = self._entry(
-                "capture", account_id, mode, job_id, "", now, held=-captured, revenue=captured
-            )
+            entry = self._entry("capture", account_id, mode, job_id, "", now, held=-captured, revenue=captured)
             await self._post(connection, entry)
         if released:
-            entry = self._entry(
-                "release", account_id, mode, job_id, "", now, held=-released, available=released
-            )
+            entry = self._entry("release", account_id, mode, job_id, "", now, held=-released, available=released)
             await self._post(connection, entry)
 
     @staticmethod
@@ -131,9 +123,7 @@ class CreditsService:
             )
 
     @staticmethod
-    async def _give_back_spending(
-        connection: AsyncConnection, key_id: str, amount: int, held_at: datetime
-    ) -> None:
+    async def _give_back_spending(connection: AsyncConnection, key_id: str, amount: int, held_at: datetime) -> None:
         for period in SpendCapPeriod:
             await store.add_spending(connection, key_id, _period_name(period, held_at), -amount, None)
 

@@ -110,25 +110,19 @@ async def insert_settlement(
     """Settle a job; return False when it was settled before. The primary key decides between racers."""
     result = await connection.execute(
         insert_for(connection, settlements)
-        .values(
-            job_id=job_id, account_id=account_id, mode=mode, held=held, captured=captured, created_at=now
-        )
+        .values(job_id=job_id, account_id=account_id, mode=mode, held=held, captured=captured, created_at=now)
         .on_conflict_do_nothing()
     )
     return result.rowcount == 1
 
 
-async def add_spending(
-    connection: AsyncConnection, key_id: str, period: str, amount: int, cap: int | None
-) -> bool:
+async def add_spending(connection: AsyncConnection, key_id: str, period: str, amount: int, cap: int | None) -> bool:
     """Add to what a key has spent in a period; return False when that would pass `cap`.
 
     A negative amount gives back what a job did not cost, and always fits.
     """
     await connection.execute(
-        insert_for(connection, key_spending)
-        .values(key_id=key_id, period=period, spent=0)
-        .on_conflict_do_nothing()
+        insert_for(connection, key_spending).values(key_id=key_id, period=period, spent=0).on_conflict_do_nothing()
     )
     fits = (key_spending.c.key_id == key_id, key_spending.c.period == period)
     statement = update(key_spending).where(*fits).values(spent=key_spending.c.spent + amount)
@@ -139,7 +133,5 @@ async def add_spending(
 
 async def read_spending(connection: AsyncConnection, key_id: str, period: str) -> int:
     """Return what a key has spent in a period."""
-    query = select(key_spending.c.spent).where(
-        key_spending.c.key_id == key_id, key_spending.c.period == period
-    )
+    query = select(key_spending.c.spent).where(key_spending.c.key_id == key_id, key_spending.c.period == period)
     return (await connection.execute(query)).scalar_one_or_none() or 0

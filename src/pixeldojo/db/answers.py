@@ -70,9 +70,7 @@ async def find_answer(connection: AsyncConnection, account_id: str, key: str) ->
     return None if row is None else KeptAnswer(*row)
 
 
-async def keep_answer(
-    connection: AsyncConnection, account_id: str, key: str, status: int, answer: JsonObject
-) -> None:
+async def keep_answer(connection: AsyncConnection, account_id: str, key: str, status: int, answer: JsonObject) -> None:
     """Keep the answer under a key that `reserve_answer` took in this transaction."""
     await connection.execute(
         update(idempotency_keys)
@@ -84,9 +82,7 @@ async def keep_answer(
 async def extend_answers(connection: AsyncConnection, resource_id: str, expires_at: datetime) -> None:
     """Keep the answers that name a resource until the resource itself expires."""
     await connection.execute(
-        update(idempotency_keys)
-        .where(idempotency_keys.c.resource_id == resource_id)
-        .values(expires_at=expires_at)
+        update(idempotency_keys).where(idempotency_keys.c.resource_id == resource_id).values(expires_at=expires_at)
     )
 
 

@@ -18,8 +18,8 @@ class UtcTime(TypeDecorator[datetime]):
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Microseconds | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Microseconds | None:  # noqa: ARG002  SQLAlchemy's signature
         return None if value is None else (value - _EPOCH) // _MICROSECOND
 
-    def process_result_value(self, value: Microseconds | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: Microseconds | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  SQLAlchemy's signature
         return None if value is None else _EPOCH + value * _MICROSECOND

@@ -180,9 +180,9 @@ class _QueuedWriter:
     async def run(self, work: Work[Result]) -> Result:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._drain(), name="sqlite-writer")
-        waiting = _Waiting(work, asyncio.get_running_loop().create_future())
-        await self._queue.put(waiting)
-        return await waiting.answer
+        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        await self._queue.put(_Waiting(work, answer))
+        return await answer
 
     async def close(self) -> None:
         if self._task is not None:

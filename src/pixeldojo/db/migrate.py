@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -27,10 +27,8 @@ async def current_revision(database: Database) -> str | None:
 
 async def migrate(address: str) -> None:
     """Bring the database at `address` up to the newest revision. Safe to run twice and from two nodes at once."""
-    # Alembic is imported here because a start on an up-to-date database never needs it.
-    from alembic import command
-    from alembic.config import Config
-    from sqlalchemy import Connection
+    from alembic import command  # noqa: PLC0415  a start on an up-to-date database never needs Alembic
+    from alembic.config import Config  # noqa: PLC0415  as above
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))

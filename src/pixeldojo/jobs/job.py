@@ -1,12 +1,15 @@
 """What a job is: the row as a value, and what is needed to create one."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pixeldojo.accounts.keys import ApiKey
 from pixeldojo.core.errors import JobFailureCode
 from pixeldojo.core.json_types import JsonObject
 from pixeldojo.jobs.states import JobStatus, Step
+
+# A hint is on its way for this long before the sweep takes it for lost.
+HINT_GRACE = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)

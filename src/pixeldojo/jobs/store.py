@@ -5,10 +5,10 @@ job since or when the table of moves does not allow it.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pixeldojo.core.errors import JobFailureCode
@@ -66,18 +66,14 @@ async def claim(
             jobs.c.step != Step.ENDED,
             or_(jobs.c.lease_owner.is_(None), jobs.c.lease_until < now),
         )
-        .values(
-            lease_owner=owner, lease_until=lease_until, fence=jobs.c.fence + 1, next_step_at=lease_until
-        )
+        .values(lease_owner=owner, lease_until=lease_until, fence=jobs.c.fence + 1, next_step_at=lease_until)
         .returning(*jobs.c)
     )
     row = (await connection.execute(statement)).one_or_none()
     return None if row is None else _job(row)
 
 
-async def move(
-    connection: AsyncConnection, job: Job, to: Step, changes: dict[str, Any] | None = None
-) -> Job | None:
+async def move(connection: AsyncConnection, job: Job, to: Step, changes: dict[str, Any] | None = None) -> Job | None:
     """Move a claimed job to a step, with other changes beside it; None when the claim is no longer ours."""
     statement = (
         update(jobs)
@@ -96,9 +92,7 @@ async def move(
 async def change(connection: AsyncConnection, job: Job, changes: dict[str, Any]) -> bool:
     """Change columns of a claimed job without moving it; False when the claim is no longer ours."""
     statement = (
-        update(jobs)
-        .where(jobs.c.id == job.id, jobs.c.fence == job.fence, jobs.c.step != Step.ENDED)
-        .values(**changes)
+        update(jobs).where(jobs.c.id == job.id, jobs.c.fence == job.fence, jobs.c.step != Step.ENDED).values(**changes)
     )
     return (await connection.execute(statement)).rowcount == 1
 
@@ -125,9 +119,7 @@ async def end_unsubmitted(connection: AsyncConnection, job: Job, changes: dict[s
     return None if row is None else _job(row)
 
 
-async def renew_leases(
-    connection: AsyncConnection, owner: str, lease_until: datetime
-) -> dict[str, tuple[int, bool]]:
+async def renew_leases(connection: AsyncConnection, owner: str, lease_until: datetime) -> dict[str, tuple[int, bool]]:
     """Renew every lease of a worker in one statement; return fence and wish to cancel of each job it holds."""
     statement = (
         update(jobs)
@@ -142,9 +134,7 @@ async def release_leases(connection: AsyncConnection, owner: str | None, now: da
     """Give back every lease of a worker, or of all workers, so that others can go on at once."""
     held = jobs.c.lease_owner.is_not(None) if owner is None else jobs.c.lease_owner == owner
     statement = (
-        update(jobs)
-        .where(held, jobs.c.step != Step.ENDED)
-        .values(lease_owner=None, lease_until=None, next_step_at=now)
+        update(jobs).where(held, jobs.c.step != Step.ENDED).values(lease_owner=None, lease_until=None, next_step_at=now)
     )
     return (await connection.execute(statement)).rowcount
 
@@ -204,9 +194,7 @@ async def insert_attempt(
 
 async def update_attempt(connection: AsyncConnection, attempt_id: str, changes: dict[str, Any]) -> None:
     """Record what became of the call."""
-    await connection.execute(
-        update(upstream_attempts).where(upstream_attempts.c.id == attempt_id).values(**changes)
-    )
+    await connection.execute(update(upstream_attempts).where(upstream_attempts.c.id == attempt_id).values(**changes))
 
 
 async def list_attempts(connection: AsyncConnection, job_id: str) -> list[dict[str, Any]]:

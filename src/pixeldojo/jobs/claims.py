@@ -1,0 +1,179 @@
+"""A worker's hold on jobs: claim, lease, fence, and the moves it makes while it holds them.
+
+Every move is one transaction and carries the fence of the claim; it raises `LeaseLost` when another worker has
+claimed the job since, or when it has ended.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pixeldojo.assets.store import Asset
+from pixeldojo.core.clock import Clock
+from pixeldojo.core.errors import JobFailure
+from pixeldojo.core.json_types import JsonObject
+from pixeldojo.db.engine import Database
+from pixeldojo.jobs import store
+from pixeldojo.jobs.ending import MESSAGE_LIMIT, JobEnding
+from pixeldojo.jobs.job import HINT_GRACE, Job
+from pixeldojo.jobs.states import JobStatus, Step
+
+
+class LeaseLost(Exception):
+    """Another worker has claimed the job since, or it has ended: whoever gets this drops the job."""
+
+
+class JobClaims:
+    """What workers do with jobs."""
+
+    def __init__(self, database: Database, ending: JobEnding, clock: Clock) -> None:
+        self._database = database
+        self._ending = ending
+        self._clock = clock
+
+    async def claim(self, job_id: str, owner: str, lease_seconds: float) -> Job | None:
+        """Take a job for a worker; None when it has ended or another worker has it."""
+        now = self._clock.now()
+        until = now + timedelta(seconds=lease_seconds)
+        return await self._database.write(lambda connection: store.claim(connection, job_id, owner, now, until))
+
+    async def renew_leases(self, owner: str, lease_seconds: float) -> dict[str, tuple[int, bool]]:
+        """Renew all leases of a worker; return, by job, its fence and whether its cancelling is wished."""
+        until = self._clock.now() + timedelta(seconds=lease_seconds)
+        return await self._database.write(lambda connection: store.renew_leases(connection, owner, until))
+
+    async def release_leases(self, owner: str | None) -> int:
+        """Give back the jobs of a worker that stops; of all workers, where none can be alive."""
+        now = self._clock.now()
+        return await self._database.write(lambda connection: store.release_leases(connection, owner, now))
+
+    async def park(self, job: Job, seconds: float, *, failures: int | None = None) -> None:
+        """Give a job back, to be taken up again after that many seconds."""
+        changes: dict[str, Any] = {
+            "lease_owner": None,
+            "lease_until": None,
+            "next_step_at": self._clock.now() + timedelta(seconds=seconds),
+        }
+        if failures is not None:
+            changes["failures"] = failures
+        await self._database.write(lambda connection: store.change(connection, job, changes))
+
+    async def due(self, limit: int) -> Sequence[str]:
+        """Return jobs whose next step is due and that nobody holds, and leave them be for a while."""
+        now = self._clock.now()
+        async with self._database.read() as connection:
+            job_ids = await store.due_job_ids(connection, now, limit)
+        if job_ids:
+            await self._database.write(lambda connection: store.postpone(connection, job_ids, now, now + HINT_GRACE))
+        return job_ids
+
+    async def begin_submit(
+        self, job: Job, *, attempt_id: str, provider: str, endpoint: str, upstream_index: int
+    ) -> Job:
+        """Write down that an upstream is about to be called, before a byte leaves."""
+        now = self._clock.now()
+
+        async def work(connection: AsyncConnection) -> Job | None:
+            changes: dict[str, Any] = {
+                "status": JobStatus.PROCESSING,
+                "started_at": job.started_at or now,
+                "attempt_id": attempt_id,
+                "upstream_index": upstream_index,
+            }
+            moved = await store.move(connection, job, Step.SUBMITTING, changes)
+            if moved is not None and attempt_id != job.attempt_id:
+                await store.insert_attempt(
+                    connection,
+                    attempt_id=attempt_id,
+                    job_id=job.id,
+                    provider=provider,
+                    endpoint=endpoint,
+                    now=now,
+                )
+            return moved
+
+        return self._held(await self._database.write(work), job)
+
+    async def accept(self, job: Job, operation: JsonObject, upstream_id: str) -> Job:
+        """Keep the handle of work that the upstream accepted."""
+
+        async def work(connection: AsyncConnection) -> Job | None:
+            changes: dict[str, Any] = {"operation": operation, "failures": 0}
+            moved = await store.move(connection, job, Step.CHECK, changes)
+            if moved is not None and job.attempt_id is not None:
+                changes = {"upstream_id": upstream_id, "outcome": "accepted"}
+                await store.update_attempt(connection, job.attempt_id, changes)
+            return moved
+
+        return self._held(await self._database.write(work), job)
+
+    async def refuse(self, job: Job, *, outcome: str, message: str, upstream_index: int) -> Job:
+        """Note that the upstream surely did not take the work, so that it may be submitted again."""
+        now = self._clock.now()
+
+        async def work(connection: AsyncConnection) -> Job | None:
+            changes: dict[str, Any] = {
+                "attempt_id": None,
+                "upstream_index": upstream_index,
+                "failures": job.failures + 1,
+            }
+            moved = await store.move(connection, job, Step.SUBMIT, changes)
+            if moved is not None and job.attempt_id is not None:
+                changes = {"outcome": outcome, "message": message[:MESSAGE_LIMIT], "ended_at": now}
+                await store.update_attempt(connection, job.attempt_id, changes)
+            return moved
+
+        return self._held(await self._database.write(work), job)
+
+    async def begin_collect(self, job: Job, upstream_cost: str | None) -> Job:
+        """Note that the upstream is done and its outputs are being copied."""
+        now = self._clock.now()
+
+        async def work(connection: AsyncConnection) -> Job | None:
+            moved = await store.move(connection, job, Step.COLLECT, {"progress": 1.0, "failures": 0})
+            if moved is not None and job.attempt_id is not None:
+                changes = {"outcome": "finished", "upstream_cost": upstream_cost, "ended_at": now}
+                await store.update_attempt(connection, job.attempt_id, changes)
+            return moved
+
+        return self._held(await self._database.write(work), job)
+
+    async def change(self, job: Job, **changes: Any) -> None:
+        """Keep what a worker found out on the way: `input_files`, `progress`, `failures`."""
+        if not await self._database.write(lambda connection: store.change(connection, job, changes)):
+            raise LeaseLost(job.id)
+
+    async def complete(self, job: Job, assets: Sequence[Asset], captured: int) -> Job:
+        """End a job well: status, settlement, assets and webhook in one transaction."""
+        return await self._end(job, JobStatus.COMPLETED, None, assets, captured)
+
+    async def fail(self, job: Job, failure: JobFailure) -> Job:
+        """End a job badly: status, release of the whole hold and webhook in one transaction."""
+        return await self._end(job, JobStatus.FAILED, failure, (), 0)
+
+    async def _end(
+        self, job: Job, status: JobStatus, failure: JobFailure | None, assets: Sequence[Asset], captured: int
+    ) -> Job:
+        changes = self._ending.changes(status, failure, captured)
+
+        async def work(connection: AsyncConnection) -> tuple[Job | None, str | None]:
+            ended = await store.move(connection, job, Step.ENDED, changes)
+            if ended is None:
+                return None, None
+            if failure is not None and job.attempt_id is not None:
+                attempt = {"outcome": str(failure.code), "message": failure.message[:MESSAGE_LIMIT]}
+                await store.update_attempt(connection, job.attempt_id, {**attempt, "ended_at": ended.completed_at})
+            return ended, await self._ending.settle(connection, ended, assets, captured)
+
+        ended, delivery_id = await self._database.write(work)
+        held = self._held(ended, job)
+        await self._ending.announce(job.id, delivery_id)
+        return held
+
+    @staticmethod
+    def _held(moved: Job | None, job: Job) -> Job:
+        if moved is None:
+            raise LeaseLost(job.id)
+        return moved

@@ -1,0 +1,125 @@
+"""How every job ends: status, settlement, assets and webhook, all in the transaction of the caller. And after its
+time is over, what is deleted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pixeldojo.assets.service import AssetsService
+from pixeldojo.assets.store import Asset
+from pixeldojo.core.clock import Clock
+from pixeldojo.core.errors import JobFailure
+from pixeldojo.credits.service import CreditsService
+from pixeldojo.db.answers import extend_answers, forget_answers
+from pixeldojo.db.engine import Database
+from pixeldojo.engine import Engine, Hint
+from pixeldojo.jobs import store
+from pixeldojo.jobs.job import Job
+from pixeldojo.jobs.present import job_json, webhook_body
+from pixeldojo.jobs.states import JobStatus
+from pixeldojo.webhooks.service import WebhooksService
+
+MESSAGE_LIMIT = 1_000
+
+
+class JobEnding:
+    """What belongs to the end of a job, whoever ends it."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        credits: CreditsService,
+        assets: AssetsService,
+        webhooks: WebhooksService,
+        engine: Engine,
+        clock: Clock,
+        retention: timedelta,
+    ) -> None:
+        self._database = database
+        self._credits = credits
+        self._assets = assets
+        self._webhooks = webhooks
+        self._engine = engine
+        self._clock = clock
+        self._retention = retention
+
+    def changes(self, status: JobStatus, failure: JobFailure | None, captured: int) -> dict[str, Any]:
+        """Return the columns that change when a job ends now."""
+        now = self._clock.now()
+        return {
+            "status": status,
+            "cost": captured,
+            "error_code": None if failure is None else failure.code,
+            "error_message": None if failure is None else failure.message[:MESSAGE_LIMIT],
+            "completed_at": now,
+            "expires_at": now + self._retention,
+            "lease_owner": None,
+            "lease_until": None,
+        }
+
+    async def settle(self, connection: AsyncConnection, job: Job, assets: Sequence[Asset], captured: int) -> str | None:
+        """Settle an ended job, keep its assets and write its webhook; return the delivery's id, if there is one.
+
+        Runs inside the transaction that ended the job.
+        """
+        now = self._clock.now()
+        await self._credits.settle(
+            connection,
+            job_id=job.id,
+            account_id=job.account_id,
+            key_id=job.key_id,
+            mode=job.mode,
+            held=job.quoted,
+            captured=captured,
+            held_at=job.created_at,
+        )
+        kept = [replace(asset, expires_at=job.expires_at) for asset in assets]
+        await self._assets.register(connection, kept, now)
+        await extend_answers(connection, job.id, job.expires_at)
+        if job.webhook_url is None:
+            return None
+        delivery = self._webhooks.new_delivery(
+            account_id=job.account_id,
+            job_id=job.id,
+            url=job.webhook_url,
+            event_type=f"job.{job.status}",
+            expires_at=job.expires_at,
+        )
+        shown = job_json(job, kept, delivery, self._assets.url)
+        body = webhook_body(delivery.event_type, now, shown)
+        await self._webhooks.add(connection, replace(delivery, body=body))
+        return delivery.id
+
+    async def announce(self, job_id: str, delivery_id: str | None) -> None:
+        """Tell those who wait for the job, and the worker that delivers its webhook; after the commit."""
+        self._engine.notify(job_id)
+        if delivery_id is not None:
+            await self._engine.announce(Hint.DELIVERY, delivery_id)
+
+    async def purge_expired(self, limit: int) -> int:
+        """Delete files, input and pending webhooks of jobs whose time is over; return how many jobs."""
+        now = self._clock.now()
+        async with self._database.read() as connection:
+            expired = await store.expired_jobs(connection, now, limit)
+        job_ids = [job.id for job in expired]
+        if job_ids:
+            # Files first: if we die in between, the next sweep finds the rows again.
+            await self._assets.delete_files(job_ids)
+
+            async def work(connection: AsyncConnection) -> None:
+                await self._assets.mark_deleted(connection, job_ids)
+                await self._webhooks.end_deliveries(connection, job_ids)
+                await store.mark_purged(connection, job_ids, now)
+
+            await self._database.write(work)
+        return len(job_ids)
+
+    async def forget_answers(self) -> None:
+        """Delete idempotency keys whose time is over."""
+        now = self._clock.now()
+        await self._database.write(lambda connection: forget_answers(connection, now))

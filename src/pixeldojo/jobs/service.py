@@ -1,0 +1,291 @@
+"""What callers can do with jobs: create, look, wait, cancel, have the webhook sent again.
+
+A job, its hold and its idempotency key commit together. What workers do with jobs is in `claims.py`, how every
+job ends in `ending.py`; HTTP is the API's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pixeldojo.assets.service import AssetsService
+from pixeldojo.core.clock import Clock, iso_utc
+from pixeldojo.core.errors import (
+    Conflict,
+    Expired,
+    IdempotencyMismatch,
+    JobFailure,
+    JobFailureCode,
+    NotFound,
+    SubmissionFailed,
+    ValidationError,
+)
+from pixeldojo.core.ids import IdKind, new_id
+from pixeldojo.core.json_types import JsonObject, JsonValue
+from pixeldojo.core.money import credits_number
+from pixeldojo.credits.service import CreditsService
+from pixeldojo.db.answers import KeptAnswer, find_answer, keep_answer, reserve_answer
+from pixeldojo.db.engine import Database
+from pixeldojo.engine import Engine, Hint
+from pixeldojo.jobs import store
+from pixeldojo.jobs.ending import JobEnding
+from pixeldojo.jobs.job import HINT_GRACE, Job, JobFilter, JobRequest
+from pixeldojo.jobs.present import job_json
+from pixeldojo.jobs.states import JobStatus, Step
+from pixeldojo.webhooks.service import WebhooksService
+from pixeldojo.webhooks.store import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to a submit: what the 202 says, and whether it was said before."""
+
+    job_id: str
+    answer: JsonObject
+    is_replay: bool
+
+
+class CancelResult(StrEnum):
+    """What came of a wish to cancel."""
+
+    CANCELED = "canceled"
+    REQUESTED = "requested"
+    NOT_SUPPORTED = "not_supported"
+
+
+class JobsService:
+    """Every change a job can go through."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        credits: CreditsService,
+        assets: AssetsService,
+        webhooks: WebhooksService,
+        ending: JobEnding,
+        engine: Engine,
+        clock: Clock,
+        base_url: str,
+        retention: timedelta,
+    ) -> None:
+        self._database = database
+        self._credits = credits
+        self._assets = assets
+        self._webhooks = webhooks
+        self._ending = ending
+        self._engine = engine
+        self._clock = clock
+        self._base_url = base_url
+        self._retention = retention
+
+    # Creating
+
+    async def create(self, request: JobRequest) -> Accepted:
+        """Create a job: its row, its hold and its idempotency key in one transaction; then announce it.
+
+        Raises:
+            InsufficientCredits, Forbidden: nothing was stored or charged, and the idempotency key is still free.
+            IdempotencyMismatch: the key was used with another request.
+            SubmissionFailed: the database refused; nothing was stored or charged.
+        """
+        now = self._clock.now()
+        job_id = new_id(IdKind.JOB, now)
+        try:
+            accepted = await self._database.write(lambda connection: self._create(connection, request, job_id, now))
+        except SQLAlchemyError as error:
+            raise SubmissionFailed(
+                "The job could not be stored; nothing was charged. Try again with the same Idempotency-Key."
+            ) from error
+        if not accepted.is_replay:
+            await self._engine.announce(Hint.JOB, job_id)
+        return accepted
+
+    async def _create(self, connection: AsyncConnection, request: JobRequest, job_id: str, now: datetime) -> Accepted:
+        key = request.key
+        deadline = now + timedelta(seconds=request.timeout_seconds)
+        expires_at = now + self._retention
+        if request.idempotency_key is not None:
+            kept = await reserve_answer(
+                connection,
+                account_id=key.account_id,
+                key=request.idempotency_key,
+                fingerprint=request.fingerprint,
+                resource_id=job_id,
+                now=now,
+                expires_at=deadline + self._retention,
+            )
+            if kept is not None:
+                return self._replayed(kept, request)
+        balance = await self._credits.hold(connection, key, job_id, request.quoted, now)
+        await store.insert_job(connection, _new_row(request, job_id, now, deadline, expires_at))
+        answer: dict[str, JsonValue] = {
+            "jobId": job_id,
+            "status": "pending",
+            "statusUrl": self.status_url(job_id),
+            "creditCost": credits_number(request.quoted),
+            "creditsRemaining": credits_number(balance.available),
+            "expiresAt": iso_utc(expires_at),
+        }
+        if request.idempotency_key is not None:
+            await keep_answer(connection, key.account_id, request.idempotency_key, 202, answer)
+        return Accepted(job_id, answer, is_replay=False)
+
+    @staticmethod
+    def _replayed(kept: KeptAnswer, request: JobRequest) -> Accepted:
+        if kept.fingerprint != request.fingerprint:
+            raise IdempotencyMismatch(
+                f"The Idempotency-Key {request.idempotency_key!r} was used for another request. Send the same "
+                "model, input and webhook_url, or a new key."
+            )
+        return Accepted(kept.resource_id, kept.answer, is_replay=True)
+
+    async def find_replay(self, request: JobRequest) -> Accepted | None:
+        """Return the answer kept under the request's idempotency key, without a write.
+
+        Raises:
+            IdempotencyMismatch: the key was used with another request.
+        """
+        if request.idempotency_key is None:
+            return None
+        async with self._database.read() as connection:
+            kept = await find_answer(connection, request.key.account_id, request.idempotency_key)
+        return None if kept is None else self._replayed(kept, request)
+
+    def status_url(self, job_id: str) -> str:
+        """Return where a job is polled."""
+        return f"{self._base_url}/api/v1/jobs/{job_id}"
+
+    # Reading
+
+    async def get(self, account_id: str, job_id: str) -> Job:
+        """Return an account's job.
+
+        Raises:
+            NotFound: if there is none, or it is another account's.
+            Expired: if its time is over.
+        """
+        async with self._database.read() as connection:
+            job = await store.find_job(connection, job_id, account_id)
+        if job is None:
+            raise NotFound("There is no such job in this account. Check the id and which key you use.")
+        if job.is_expired(self._clock.now()):
+            raise Expired("This job has expired; its input and assets were deleted.")
+        return job
+
+    async def list_page(self, account_id: str, mode: str, wanted: JobFilter) -> tuple[list[Job], str | None]:
+        """Return one page of an account's jobs, newest first, and the cursor of the next page."""
+        async with self._database.read() as connection:
+            found = await store.list_jobs(connection, account_id, mode, wanted, self._clock.now())
+        page = found[: wanted.limit]
+        return page, page[-1].id if len(found) > wanted.limit else None
+
+    async def present(self, jobs: Sequence[Job]) -> list[dict[str, JsonValue]]:
+        """Return jobs as callers see them."""
+        ids = [job.id for job in jobs]
+        assets = await self._assets.list_assets(ids)
+        deliveries = await self._webhooks.find_deliveries(ids)
+        return [job_json(job, assets[job.id], deliveries.get(job.id), self._assets.url) for job in jobs]
+
+    async def wait(self, account_id: str, job_id: str, seconds: float) -> Job:
+        """Return the job once it has ended, or as it stands after that many seconds."""
+        until = self._clock.monotonic() + seconds
+        pause = 0.25
+        async with self._engine.listen(job_id) as moved:
+            while True:
+                moved.clear()
+                job = await self.get(account_id, job_id)
+                left = until - self._clock.monotonic()
+                if job.status.is_terminal or left <= 0:
+                    return job
+                # The event tells of this process; the pause bounds how late we hear of another one.
+                await self._clock.wait(moved, min(pause, left))
+                pause = min(pause * 2, 1.0)
+
+    # What callers may ask of a job
+
+    async def cancel(self, account_id: str, job_id: str) -> tuple[Job, CancelResult]:
+        """Stop a job: at once if no upstream has seen it, else by asking the worker that holds it.
+
+        Raises:
+            NotFound, Expired: as `get`.
+            Conflict: if the job has ended.
+        """
+        job = await self.get(account_id, job_id)
+        if job.status.is_terminal:
+            raise Conflict(f"The job has already ended: it is {job.status}. There is nothing left to cancel.")
+        failure = JobFailure(JobFailureCode.CANCELED, "The job was cancelled before it was submitted.")
+        changes = self._ending.changes(JobStatus.FAILED, failure, 0)
+
+        async def work(connection: AsyncConnection) -> tuple[Job | None, str | None]:
+            ended = await store.end_unsubmitted(connection, job, changes)
+            if ended is None:
+                await store.request_cancel(connection, job_id, self._clock.now())
+                return None, None
+            return ended, await self._ending.settle(connection, ended, (), 0)
+
+        ended, delivery_id = await self._database.write(work)
+        if ended is not None:
+            await self._ending.announce(job_id, delivery_id)
+            return ended, CancelResult.CANCELED
+        self._engine.notify(job_id)
+        return await self._after_request(account_id, job_id)
+
+    async def _after_request(self, account_id: str, job_id: str) -> tuple[Job, CancelResult]:
+        job = await self.get(account_id, job_id)
+        if job.status.is_terminal:
+            raise Conflict(f"The job ended while it was being cancelled: it is {job.status}.")
+        knows_how = job.operation is None or bool(job.operation.get("can_cancel"))
+        return job, CancelResult.REQUESTED if knows_how else CancelResult.NOT_SUPPORTED
+
+    async def replay_webhook(self, account_id: str, job_id: str) -> Delivery:
+        """Send the webhook of an ended job again, with the same id.
+
+        Raises:
+            NotFound, Expired: as `get`.
+            ValidationError: if the job has no webhook_url.
+            Conflict: if the job has not ended.
+        """
+        job = await self.get(account_id, job_id)
+        if job.webhook_url is None:
+            raise ValidationError(
+                "This job was submitted without a webhook_url, so there is nothing to send again. "
+                "Give `webhook_url` beside the inputs when you run a model."
+            )
+        delivery = (await self._webhooks.find_deliveries([job_id])).get(job_id)
+        replayed = None if delivery is None else await self._webhooks.replay(delivery.id)
+        if replayed is None:
+            raise Conflict(f"The job is still {job.status}; its webhook is sent when it has ended.")
+        await self._engine.announce(Hint.DELIVERY, replayed.id)
+        return replayed
+
+
+def _new_row(
+    request: JobRequest, job_id: str, now: datetime, deadline: datetime, expires_at: datetime
+) -> dict[str, Any]:
+    return {
+        "id": job_id,
+        "account_id": request.key.account_id,
+        "key_id": request.key.id,
+        "mode": request.key.mode,
+        "model_id": request.model_id,
+        "input": request.input,
+        "rehearsal": request.rehearsal,
+        "webhook_url": request.webhook_url,
+        "status": JobStatus.PENDING,
+        "step": Step.SUBMIT,
+        "next_step_at": now + HINT_GRACE,
+        "fence": 0,
+        "failures": 0,
+        "deadline_at": deadline,
+        "upstream_index": 0,
+        "quote": request.quote,
+        "quoted": request.quoted,
+        "created_at": now,
+        "expires_at": expires_at,
+    }

@@ -1,0 +1,114 @@
+"""Webhook deliveries: written when a job ends, claimed and recorded by the worker, replayed on request."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from random import SystemRandom
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pixeldojo.core.clock import Clock
+from pixeldojo.core.ids import IdKind, new_id
+from pixeldojo.db.engine import Database
+from pixeldojo.webhooks import store
+from pixeldojo.webhooks.schedule import next_attempt_at
+from pixeldojo.webhooks.store import Attempt, Delivery
+
+_HTTP_GONE = 410
+
+
+class WebhooksService:
+    """Keeps deliveries and decides what follows from each attempt; the worker does the sending."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._random = SystemRandom()
+
+    def new_delivery(
+        self, *, account_id: str, job_id: str, url: str, event_type: str, expires_at: datetime
+    ) -> Delivery:
+        """Return a delivery to be made at once, its body still empty."""
+        now = self._clock.now()
+        return Delivery(
+            id=new_id(IdKind.DELIVERY, now),
+            account_id=account_id,
+            job_id=job_id,
+            url=url,
+            event_type=event_type,
+            body="",
+            status="pending",
+            attempt_count=0,
+            schedule_position=0,
+            next_attempt_at=now,
+            lease_owner=None,
+            lease_until=None,
+            fence=0,
+            created_at=now,
+            delivered_at=None,
+            expires_at=expires_at,
+        )
+
+    async def add(self, connection: AsyncConnection, delivery: Delivery) -> None:
+        """Write a delivery, as part of the transaction that ends the job: so it cannot be lost."""
+        await store.insert_delivery(connection, delivery)
+
+    async def find_deliveries(self, job_ids: Sequence[str]) -> dict[str, Delivery]:
+        """Return the deliveries of several jobs, by job."""
+        if not job_ids:
+            return {}
+        async with self._database.read() as connection:
+            return await store.find_deliveries(connection, job_ids)
+
+    async def replay(self, delivery_id: str) -> Delivery | None:
+        """Plan a new attempt now, with the same `webhook-id` and body."""
+        now = self._clock.now()
+        return await self._database.write(lambda connection: store.restart(connection, delivery_id, now))
+
+    async def claim(self, delivery_id: str, owner: str, lease_seconds: float) -> Delivery | None:
+        """Take a delivery whose attempt is due; None if there is nothing to do."""
+        now = self._clock.now()
+        until = now + timedelta(seconds=lease_seconds)
+        return await self._database.write(lambda connection: store.claim(connection, delivery_id, owner, now, until))
+
+    async def record(self, delivery: Delivery, attempt: Attempt, retry_after_seconds: float | None) -> str:
+        """Record an attempt, plan the next one, and return the delivery's new status."""
+        now = self._clock.now()
+        made = delivery.schedule_position + 1
+        if attempt.status is not None and 200 <= attempt.status < 300:
+            status, following = "delivered", None
+        elif attempt.status == _HTTP_GONE:
+            status, following = "failed", None
+        else:
+            following = next_attempt_at(
+                attempts_made=made,
+                now=now,
+                expires_at=delivery.expires_at,
+                retry_after_seconds=retry_after_seconds,
+                random=self._random.random,
+            )
+            status = "failed" if following is None else "pending"
+        changes = {
+            "status": status,
+            "next_attempt_at": following,
+            "schedule_position": made,
+            "delivered_at": now if status == "delivered" else delivery.delivered_at,
+        }
+
+        async def work(connection: AsyncConnection) -> None:
+            await store.record_attempt(connection, delivery, attempt, changes)
+
+        await self._database.write(work)
+        return status
+
+    async def due(self, limit: int) -> Sequence[str]:
+        """Return the ids of deliveries whose attempt is due."""
+        async with self._database.read() as connection:
+            return await store.due_delivery_ids(connection, self._clock.now(), limit)
+
+    async def release_leases(self, owner: str | None) -> int:
+        """Give back the deliveries of a worker that stops, or of all workers."""
+        return await self._database.write(lambda connection: store.release_leases(connection, owner))
+
+    async def end_deliveries(self, connection: AsyncConnection, job_ids: Sequence[str]) -> None:
+        """Plan no further attempt for jobs whose time is over."""
+        await store.end_deliveries(connection, job_ids)

@@ -1,0 +1,177 @@
+"""All SQL on webhook deliveries and their attempts. Writes of a worker carry the fence of its claim."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pixeldojo.db.tables import deliveries, delivery_attempts
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One webhook to deliver: its body is fixed, its attempts are not.
+
+    Attributes:
+        status: `pending`, `delivered` or `failed`.
+        schedule_position: Attempts of the schedule made since the delivery or its last replay began.
+        next_attempt_at: None when no further attempt is planned.
+    """
+
+    id: str
+    account_id: str
+    job_id: str
+    url: str
+    event_type: str
+    body: str
+    status: str
+    attempt_count: int
+    schedule_position: int
+    next_attempt_at: datetime | None
+    lease_owner: str | None
+    lease_until: datetime | None
+    fence: int
+    created_at: datetime
+    delivered_at: datetime | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to deliver: the receiver's status, or why there was none."""
+
+    number: int
+    started_at: datetime
+    duration_seconds: float
+    status: int | None
+    error: str | None
+
+
+async def insert_delivery(connection: AsyncConnection, delivery: Delivery) -> None:
+    """Add a delivery."""
+    values = {column.name: getattr(delivery, column.name) for column in deliveries.c}
+    await connection.execute(insert(deliveries).values(**values))
+
+
+async def find_delivery(connection: AsyncConnection, delivery_id: str) -> Delivery | None:
+    """Return a delivery."""
+    row = (await connection.execute(select(deliveries).where(deliveries.c.id == delivery_id))).one_or_none()
+    return None if row is None else _delivery(row)
+
+
+async def find_deliveries(connection: AsyncConnection, job_ids: Sequence[str]) -> dict[str, Delivery]:
+    """Return the deliveries of several jobs, by job."""
+    query = select(deliveries).where(deliveries.c.job_id.in_(job_ids))
+    return {row.job_id: _delivery(row) for row in await connection.execute(query)}
+
+
+async def list_attempts(connection: AsyncConnection, delivery_id: str) -> list[Attempt]:
+    """Return the attempts of a delivery, oldest first."""
+    query = (
+        select(
+            delivery_attempts.c.number,
+            delivery_attempts.c.started_at,
+            delivery_attempts.c.duration_seconds,
+            delivery_attempts.c.status,
+            delivery_attempts.c.error,
+        )
+        .where(delivery_attempts.c.delivery_id == delivery_id)
+        .order_by(delivery_attempts.c.number)
+    )
+    return [Attempt(*row) for row in await connection.execute(query)]
+
+
+async def restart(connection: AsyncConnection, delivery_id: str, now: datetime) -> Delivery | None:
+    """Plan a new attempt at once and the whole schedule behind it; the id and the body stay."""
+    statement = (
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id)
+        .values(status="pending", schedule_position=0, next_attempt_at=now)
+        .returning(*deliveries.c)
+    )
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else _delivery(row)
+
+
+async def claim(
+    connection: AsyncConnection, delivery_id: str, owner: str, now: datetime, lease_until: datetime
+) -> Delivery | None:
+    """Take the lease of a delivery whose attempt is due; None if another has it or nothing is due."""
+    statement = (
+        update(deliveries)
+        .where(
+            deliveries.c.id == delivery_id,
+            deliveries.c.status == "pending",
+            deliveries.c.next_attempt_at <= now,
+            or_(deliveries.c.lease_owner.is_(None), deliveries.c.lease_until < now),
+        )
+        .values(lease_owner=owner, lease_until=lease_until, fence=deliveries.c.fence + 1)
+        .returning(*deliveries.c)
+    )
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else _delivery(row)
+
+
+async def record_attempt(
+    connection: AsyncConnection, delivery: Delivery, attempt: Attempt, changes: dict[str, Any]
+) -> bool:
+    """Record a try and what follows from it; False when another claimed the delivery since.
+
+    A replay asked for while the attempt was under way is kept: it has moved `schedule_position` back to 0.
+    """
+    statement = (
+        update(deliveries)
+        .where(deliveries.c.id == delivery.id, deliveries.c.fence == delivery.fence)
+        .values(lease_owner=None, lease_until=None, attempt_count=attempt.number, **changes)
+    )
+    if (await connection.execute(statement)).rowcount != 1:
+        return False
+    await connection.execute(
+        insert(delivery_attempts).values(
+            delivery_id=delivery.id,
+            number=attempt.number,
+            started_at=attempt.started_at,
+            duration_seconds=attempt.duration_seconds,
+            status=attempt.status,
+            error=attempt.error,
+        )
+    )
+    return True
+
+
+async def release_leases(connection: AsyncConnection, owner: str | None) -> int:
+    """Give back the deliveries of a worker, or of all workers."""
+    held = deliveries.c.lease_owner.is_not(None) if owner is None else deliveries.c.lease_owner == owner
+    result = await connection.execute(update(deliveries).where(held).values(lease_owner=None, lease_until=None))
+    return result.rowcount
+
+
+async def due_delivery_ids(connection: AsyncConnection, now: datetime, limit: int) -> Sequence[str]:
+    """Return deliveries whose attempt is due and that no living worker holds, longest overdue first."""
+    query = (
+        select(deliveries.c.id)
+        .where(
+            deliveries.c.status == "pending",
+            deliveries.c.next_attempt_at <= now,
+            or_(deliveries.c.lease_owner.is_(None), deliveries.c.lease_until < now),
+        )
+        .order_by(deliveries.c.next_attempt_at)
+        .limit(limit)
+    )
+    return (await connection.execute(query)).scalars().all()
+
+
+async def end_deliveries(connection: AsyncConnection, job_ids: Iterable[str]) -> None:
+    """Plan no further attempt for jobs whose time is over."""
+    await connection.execute(
+        update(deliveries)
+        .where(deliveries.c.job_id.in_(list(job_ids)), deliveries.c.status == "pending")
+        .values(status="failed", next_attempt_at=None)
+    )
+
+
+def _delivery(row: Row[Any]) -> Delivery:
+    return Delivery(**row._mapping)
