@@ -1,42 +1,69 @@
 """A picture composed from a prompt: words choose palette, composition and motion; a hash settles the rest.
 
-Owns `compose` and `Scene`. Leaves the words to `vocabulary`, colours to `palette`, the layers of a picture to
-`layers`, lettering to `lettering`, and files to `image` and `video`.
+Owns `compose` and `Scene`. Leaves words, colours, layers and places to `drawing`, lettering to `lettering`, and
+files to `image` and `video`.
 """
 
 import hashlib
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
+
+from pixeldojo.media.drawing.layers import Layer
+from pixeldojo.media.drawing.palette import Palette, mix_palette
+from pixeldojo.media.drawing.places import build_place
+from pixeldojo.media.drawing.stage import Stage
+from pixeldojo.media.drawing.vocabulary import Reading, Style, read_prompt
 
 Pixels = NDArray[np.uint8]
 
+_POSTER_BITS = 3
+_BLOCKS_ACROSS = 112
+
 
 class Scene:
-    """One composition, paintable at any size and at any moment of its motion."""
+    """One composition, paintable at any size and at any moment of its motion.
+
+    The layers are prepared for a frame size when it is first painted, and kept for the next frame of that size.
+
+    Attributes:
+        reading: What the prompt was taken to say.
+        palette: Its colours.
+    """
 
     def __init__(self, prompt: str, seed: int) -> None:
+        self.reading: Reading = read_prompt(prompt)
+        self.palette: Palette = mix_palette(self.reading)
         digest = hashlib.blake2b(f"{seed}\n{prompt}".encode(), digest_size=8).digest()
         self._number = int.from_bytes(digest, "big")
-        self._cache: dict[tuple[int, int], Pixels] = {}
+        self._size = (0, 0)
+        self._layers: list[Layer] = []
 
     def paint(self, width: int, height: int, time: float = 0.0) -> Pixels:
         """Return the picture, shape (height, width, 3), at `time`, 0..1 over the clip; a new array."""
-        field = self._cache.get((width, height))
-        if field is None:
-            rng = np.random.default_rng(self._number)
-            low = Image.fromarray((rng.random((6, 9)) * 255).astype(np.uint8))
-            field = np.asarray(low.resize((width, height), Image.Resampling.BICUBIC))
-            self._cache = {(width, height): field}
-        picture = Image.fromarray(field + np.uint8(int(time * 255) & 255))
-        rng = np.random.default_rng(self._number + 1)
-        ends = rng.integers(0, 256, (2, 3))
-        ramp = np.abs(np.linspace(-1, 1, 256))[:, None]
-        picture.putpalette((ends[0] * ramp + ends[1] * (1 - ramp)).astype(np.uint8).tobytes())
-        return np.array(picture.convert("RGB"))
+        if self._size != (width, height):
+            stage = Stage(self.reading, self.palette, self._number, width, height)
+            self._layers, self._size = build_place(stage), (width, height)
+        canvas = Image.new("RGB", (width, height))
+        for layer in self._layers:
+            layer.draw(canvas, time)
+        return np.array(_styled(canvas, self.reading.style))
 
 
 def compose(prompt: str, seed: int) -> Scene:
     """Return the scene for a prompt; the same prompt and seed give the same pixels."""
     return Scene(prompt, seed)
+
+
+def _styled(canvas: Image.Image, style: Style) -> Image.Image:
+    match style:
+        case Style.MONOCHROME:
+            return ImageOps.autocontrast(canvas.convert("L"), cutoff=1).convert("RGB")
+        case Style.POSTER:
+            return ImageOps.posterize(canvas, _POSTER_BITS)
+        case Style.PIXEL:
+            block = max(2, max(canvas.size) // _BLOCKS_ACROSS)
+            return canvas.reduce(block).resize(canvas.size, Image.Resampling.NEAREST)
+        case Style.PLAIN:
+            return canvas

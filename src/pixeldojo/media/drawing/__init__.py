@@ -1,0 +1,1 @@
+"""The parts a scene is made of: the words that choose it, its colours, its layers."""

@@ -1,0 +1,80 @@
+"""Outlines of land and of what grows or is built on it, as one height for each column.
+
+Owns lines and the colours of distance. Leaves filling them in to `scenery.ridge`.
+"""
+
+import numpy as np
+
+from pixeldojo.media.drawing.noise import Field, peaks, profile
+from pixeldojo.media.drawing.palette import Colour, blend
+from pixeldojo.media.drawing.stage import Stage
+
+_CREST = 0.72
+
+
+def rolling(
+    stage: Stage, name: str, level: float, height: float, *, cells: float, octaves: int, travel: int = 0
+) -> Field:
+    """Return the line of soft hills around `level` (share of the height), `height` units high."""
+    columns = stage.columns(stage.width + travel)
+    line = profile(stage.chance(name), columns, cells=cells, octaves=octaves)
+    return (level * stage.height - line * height * stage.unit).astype(np.float32)
+
+
+def summits(stage: Stage, name: str, level: float, height: float, *, cells: float, travel: int = 0) -> Field:
+    """Return the line of a mountain range."""
+    columns = stage.columns(stage.width + travel)
+    line = peaks(stage.chance(name), columns, cells=cells, octaves=6)
+    return (level * stage.height - line * height * stage.unit).astype(np.float32)
+
+
+def dunes(stage: Stage, name: str, level: float, height: float, *, travel: int = 0) -> Field:
+    """Return the line of sand dunes: long slopes that break at a sharp crest."""
+    columns = stage.columns(stage.width + travel)
+    rng = stage.chance(name)
+    swell = profile(rng, columns, cells=0.5, octaves=1)
+    phase = columns * np.float32(rng.uniform(0.7, 1.1)) + swell * 0.8 + np.float32(rng.uniform(0, 1))
+    part = phase % 1.0
+    slope = np.where(part < _CREST, part / _CREST, (1 - part) / (1 - _CREST))
+    eased = slope**1.4 * (0.7 + 0.3 * swell)
+    return (level * stage.height - (eased - 0.4) * height * stage.unit).astype(np.float32)
+
+
+def pines(
+    stage: Stage, name: str, level: float, height: float, spread: float, *, travel: int = 0, part: float = 1.0
+) -> Field:
+    """Return the line of a wood of firs standing on `level`.
+
+    `height` and `spread` (half a tree's width) are in units; `part` is the share of the ground that is wooded.
+    """
+    width = stage.width + travel
+    columns = stage.columns(width)
+    ground = profile(stage.chance(f"{name} ground"), columns, cells=1.2, octaves=3) * 0.25 * height + 0.35 * height
+    rng = stage.chance(f"{name} trees")
+    line = ground.copy()
+    count = max(3, round(1.6 * 4.0 / spread))
+    wooded = profile(stage.chance(f"{name} wood"), np.linspace(0, 4, count, dtype=np.float32), cells=1.4, octaves=2)
+    for number, place in enumerate(np.linspace(-0.1, 4.1, count)):
+        centre = place + rng.uniform(-1, 1) * spread * 0.8
+        tall = height * rng.uniform(0.45, 1.0)
+        half = spread * rng.uniform(0.8, 1.15) * (0.55 + 0.45 * tall / height)
+        if wooded[number] > 2 * part - 1 or centre - half > columns[-1]:
+            continue
+        first, last = np.searchsorted(columns, (centre - half, centre + half))
+        away = np.abs(columns[first:last] - centre) / half
+        steps = 5 + int(tall * 20)
+        branches = (1 - away) + 0.55 / steps * ((away * steps) % 1.0)
+        base = ground[min(max(first, 0), width - 1)]
+        line[first:last] = np.maximum(line[first:last], base + tall * branches * (away < 1))
+    return (level * stage.height - line * stage.unit).astype(np.float32)
+
+
+def distance_colours(stage: Stage, depth: float, *, green: float = 0.0) -> tuple[Colour, Colour]:
+    """Return the colours of land at a distance: crest and foot; `depth` 0 is the horizon and 1 is at our feet."""
+    palette = stage.palette
+    crest = blend(palette.far, palette.near, depth)
+    foot = blend(blend(palette.far, palette.sky[3], 0.55), palette.near, min(1.0, depth * 1.05))
+    if green and not palette.is_dark:
+        warm = blend(palette.accent, palette.sky[3], 0.35)
+        crest = blend(crest, warm, green * (1 - depth) * 0.8)
+    return crest, foot
