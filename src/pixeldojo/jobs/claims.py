@@ -5,6 +5,7 @@ claimed the job since, or when it has ended.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -140,10 +141,23 @@ class JobClaims:
 
         return self._held(await self._database.write(work), job)
 
-    async def change(self, job: Job, **changes: Any) -> None:
+    async def change(self, job: Job, **changes: Any) -> Job:
         """Keep what a worker found out on the way: `input_files`, `progress`, `failures`."""
         if not await self._database.write(lambda connection: store.change(connection, job, changes)):
             raise LeaseLost(job.id)
+        return replace(job, **changes)
+
+    async def reload(self, job: Job) -> Job:
+        """Return the job as it stands now."""
+        async with self._database.read() as connection:
+            now = await store.find_job(connection, job.id)
+        if now is None or now.fence != job.fence or now.step == Step.ENDED:
+            raise LeaseLost(job.id)
+        return now
+
+    async def ask_again(self, job: Job) -> Job:
+        """Go back from collecting to asking the upstream: whoever began to collect did not finish."""
+        return self._held(await self._database.write(lambda connection: store.move(connection, job, Step.CHECK)), job)
 
     async def complete(self, job: Job, assets: Sequence[Asset], captured: int) -> Job:
         """End a job well: status, settlement, assets and webhook in one transaction."""

@@ -1,0 +1,63 @@
+"""Which upstreams a job can go to: the sandbox in test mode, the catalog's upstreams with an adapter in live mode."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pixeldojo.catalog.bind import bind, choose_upstreams
+from pixeldojo.catalog.schema import Model, Upstream
+from pixeldojo.core.json_types import JsonObject
+from pixeldojo.jobs.job import Job
+from pixeldojo.providers.contract import Call, InputFile, Provider
+
+SANDBOX = "sandbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One upstream that can do the job; `upstream` is None for the sandbox, which takes our own words."""
+
+    provider: Provider
+    endpoint: str
+    upstream: Upstream | None
+
+
+class Router:
+    """Finds the upstreams of a job, in the order of the catalog."""
+
+    def __init__(self, providers: Mapping[str, Provider]) -> None:
+        self._providers = providers
+
+    def routes(self, model: Model, job: Job, files: Sequence[InputFile]) -> tuple[Route, ...]:
+        """Return the upstreams that can do the job; none when no credentials are configured for any."""
+        if job.mode == "test":
+            return (Route(self._providers[SANDBOX], model.id, None),)
+        return tuple(
+            Route(self._providers[upstream.provider], upstream.endpoint, upstream)
+            for upstream in choose_upstreams(model, job.input, files)
+            if upstream.provider in self._providers
+        )
+
+
+def build_call(
+    route: Route, model: Model, job: Job, files: tuple[InputFile, ...], attempt_id: str, media_urls: Mapping[str, str]
+) -> Call:
+    """Return the request to an upstream: our words, and for a real upstream its own.
+
+    Args:
+        media_urls: By blob key, the address under which the upstream can fetch a media input.
+    """
+    arguments: JsonObject = job.input
+    if route.upstream is not None:
+        arguments = bind(route.upstream, model, job.input, media_urls)
+    return Call(
+        job_id=job.id,
+        attempt_id=attempt_id,
+        model_id=model.id,
+        task=model.task,
+        endpoint=route.endpoint,
+        arguments=arguments,
+        input=job.input,
+        output=model.output_json,
+        files=files,
+        rehearsal=job.rehearsal,
+    )
