@@ -1,0 +1,123 @@
+"""Reading one TOML file of the catalog strictly, and saying exactly where it is wrong.
+
+Owns the base of every table that may stand in such a file, and turning a mistake into one sentence with file, place
+and remedy. Leaves what the tables mean to the modules that define them.
+"""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from pixeldojo.core.errors import ConfigurationError
+from pixeldojo.core.json_types import JsonObject, JsonValue
+
+
+class FileTable(BaseModel):
+    """A table of a catalog file: immutable, of exactly the types written, without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+_Table = TypeVar("_Table", bound=BaseModel)
+
+
+def refuse(file: str, place: str, reason: str) -> NoReturn:
+    """Raise the catalog's one error: `file: place: reason`."""
+    raise ConfigurationError(f"{file}: {place}: {reason}" if place else f"{file}: {reason}")
+
+
+def read_toml(path: Path, file: str) -> dict[str, JsonValue]:
+    """Return the file as a JSON-like mapping.
+
+    Raises:
+        ConfigurationError: if it cannot be read, is not UTF-8 or TOML (with line and column), or holds a date.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        refuse(file, "", f"cannot be read ({error}); it must be a UTF-8 text file")
+    except tomllib.TOMLDecodeError as error:
+        refuse(file, "", f"is not TOML: {error}")
+    _refuse_dates(table, file, "")
+    return table
+
+
+def read_table(kind: type[_Table], table: JsonObject, file: str, place: str = "") -> _Table:
+    """Read a mapping as a table of that kind.
+
+    Raises:
+        ConfigurationError: for the first mistake, with its dotted place.
+    """
+    try:
+        return kind.model_validate_json(json.dumps(table))
+    except ValidationError as error:
+        mistake = error.errors(include_url=False)[0]
+        inner = _place(mistake["loc"], table)
+        refuse(file, ".".join(part for part in (place, inner) if part), _reason(mistake, kind))
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """Return `; did you mean "x"?` for the nearest known word, or nothing."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def _refuse_dates(value: object, file: str, place: str) -> None:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _refuse_dates(inner, file, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            _refuse_dates(inner, file, f"{place}[{index}]")
+    elif not isinstance(value, str | int | float | bool):
+        refuse(file, place, "is a date or time, which no key of the catalog takes; put quotes around it")
+
+
+def _place(location: tuple[int | str, ...], table: JsonValue) -> str:
+    """Return the dotted place; words that name a kind of table rather than a key are left out."""
+    place, here = "", table
+    for position, part in enumerate(location):
+        is_last = position == len(location) - 1
+        if isinstance(part, int):
+            place += f"[{part}]"
+            here = here[part] if isinstance(here, Sequence) and part < len(here) else None
+        elif isinstance(here, Mapping) and (part in here or is_last):
+            place += f".{part}" if place else part
+            here = here.get(part)
+    return place
+
+
+def _reason(mistake: ErrorDetails, kind: type[BaseModel]) -> str:
+    match mistake["type"]:
+        case "extra_forbidden":
+            key = str(mistake["loc"][-1])
+            return f"is not a key of this table{nearest(key, sorted(_words(kind)))}"
+        case "missing":
+            return "is missing"
+        case "literal_error":
+            return f"must be {mistake['ctx']['expected']}, not {_shown(mistake['input'])}"
+        case "union_tag_invalid":
+            wrong, right = mistake["ctx"]["tag"], mistake["ctx"]["expected_tags"]
+            return f"rule must be one of {right}, not '{wrong}'"
+        case "union_tag_not_found":
+            return "needs the key rule, which says what kind it is"
+        case _:
+            message = mistake["msg"].removeprefix("Value error, ").removeprefix("Input ")
+            return f"{message[0].lower()}{message[1:]}, not {_shown(mistake['input'])}"
+
+
+def _words(kind: type[BaseModel]) -> set[str]:
+    schema = kind.model_json_schema()
+    tables = [schema, *schema.get("$defs", {}).values()]
+    return {word for table in tables for word in table.get("properties", {})}
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else f"{text[:60]}…"
