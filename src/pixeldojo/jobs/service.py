@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pixeldojo.accounts.keys import ApiKey
 from pixeldojo.assets.service import AssetsService
 from pixeldojo.core.clock import Clock, iso_utc
 from pixeldojo.core.errors import (
@@ -163,25 +164,27 @@ class JobsService:
 
     # Reading
 
-    async def get(self, account_id: str, job_id: str) -> Job:
-        """Return an account's job.
+    async def get(self, key: ApiKey, job_id: str) -> Job:
+        """Return a job of the key's account and mode.
 
         Raises:
             NotFound: if there is none, or it is another account's.
             Expired: if its time is over.
         """
         async with self._database.read() as connection:
-            job = await store.find_job(connection, job_id, account_id)
-        if job is None:
-            raise NotFound("There is no such job in this account. Check the id and which key you use.")
+            job = await store.find_job(connection, job_id, key.account_id)
+        if job is None or job.mode != key.mode:
+            raise NotFound(
+                f"There is no such job in this account's {key.mode} mode. Check the id and which key you use."
+            )
         if job.is_expired(self._clock.now()):
             raise Expired("This job has expired; its input and assets were deleted.")
         return job
 
-    async def list_page(self, account_id: str, mode: str, wanted: JobFilter) -> tuple[list[Job], str | None]:
-        """Return one page of an account's jobs, newest first, and the cursor of the next page."""
+    async def list_page(self, key: ApiKey, wanted: JobFilter) -> tuple[list[Job], str | None]:
+        """Return one page of the jobs of the key's account and mode, newest first, and the next page's cursor."""
         async with self._database.read() as connection:
-            found = await store.list_jobs(connection, account_id, mode, wanted, self._clock.now())
+            found = await store.list_jobs(connection, key.account_id, key.mode, wanted, self._clock.now())
         page = found[: wanted.limit]
         return page, page[-1].id if len(found) > wanted.limit else None
 
@@ -192,14 +195,14 @@ class JobsService:
         deliveries = await self._webhooks.find_deliveries(ids)
         return [job_json(job, assets[job.id], deliveries.get(job.id), self._assets.url) for job in jobs]
 
-    async def wait(self, account_id: str, job_id: str, seconds: float) -> Job:
+    async def wait(self, key: ApiKey, job_id: str, seconds: float) -> Job:
         """Return the job once it has ended, or as it stands after that many seconds."""
         until = self._clock.monotonic() + seconds
         pause = 0.25
         async with self._engine.listen(job_id) as moved:
             while True:
                 moved.clear()
-                job = await self.get(account_id, job_id)
+                job = await self.get(key, job_id)
                 left = until - self._clock.monotonic()
                 if job.status.is_terminal or left <= 0:
                     return job
@@ -209,14 +212,14 @@ class JobsService:
 
     # What callers may ask of a job
 
-    async def cancel(self, account_id: str, job_id: str) -> tuple[Job, CancelResult]:
+    async def cancel(self, key: ApiKey, job_id: str) -> tuple[Job, CancelResult]:
         """Stop a job: at once if no upstream has seen it, else by asking the worker that holds it.
 
         Raises:
             NotFound, Expired: as `get`.
             Conflict: if the job has ended.
         """
-        job = await self.get(account_id, job_id)
+        job = await self.get(key, job_id)
         if job.status.is_terminal:
             raise Conflict(f"The job has already ended: it is {job.status}. There is nothing left to cancel.")
         failure = JobFailure(JobFailureCode.CANCELED, "The job was cancelled before it was submitted.")
@@ -234,16 +237,16 @@ class JobsService:
             await self._ending.announce(job_id, delivery_id)
             return ended, CancelResult.CANCELED
         self._engine.notify(job_id)
-        return await self._after_request(account_id, job_id)
+        return await self._after_request(key, job_id)
 
-    async def _after_request(self, account_id: str, job_id: str) -> tuple[Job, CancelResult]:
-        job = await self.get(account_id, job_id)
+    async def _after_request(self, key: ApiKey, job_id: str) -> tuple[Job, CancelResult]:
+        job = await self.get(key, job_id)
         if job.status.is_terminal:
             raise Conflict(f"The job ended while it was being cancelled: it is {job.status}.")
         knows_how = job.operation is None or bool(job.operation.get("can_cancel"))
         return job, CancelResult.REQUESTED if knows_how else CancelResult.NOT_SUPPORTED
 
-    async def replay_webhook(self, account_id: str, job_id: str) -> Delivery:
+    async def replay_webhook(self, key: ApiKey, job_id: str) -> Delivery:
         """Send the webhook of an ended job again, with the same id.
 
         Raises:
@@ -251,7 +254,7 @@ class JobsService:
             ValidationError: if the job has no webhook_url.
             Conflict: if the job has not ended.
         """
-        job = await self.get(account_id, job_id)
+        job = await self.get(key, job_id)
         if job.webhook_url is None:
             raise ValidationError(
                 "This job was submitted without a webhook_url, so there is nothing to send again. "
