@@ -76,11 +76,12 @@ def planet(stage: Stage) -> list[Layer]:
     across, down = spread[None, :], spread[:, None]
     distance = np.hypot(across, down)
     bulge = np.sqrt(np.clip(1 - distance**2, 0, 1))
-    bands = fractal(stage.chance("bands"), small, small, cells=3.0, octaves=4, stretch=stage.pick("band", 1, 6))
+    stretch = stage.pick("band", 1.5, 7)
+    bands = fractal(stage.chance("bands"), small, small, cells=2.6, octaves=6, stretch=stretch)
     tilt = -1.0 if stage.is_lit_from_left else 1.0
     day = np.clip(0.66 * tilt * across - 0.35 * down + 0.62 * bulge, 0.03, 1)
     palette = stage.palette
-    table = ramp(palette.sky[2], palette.accent, palette.light, palette.far, palette.sky[3])
+    table = ramp(palette.sky[1], palette.sky[2], palette.accent, palette.light, palette.sky[3])
     colours = table[(255 * bands).astype(np.intp)] * (day * (0.35 + 0.65 * bulge) * 1.25)[..., None]
     rim = np.clip(1 - np.abs(distance - 0.97) * 14, 0, 1) * day
     colours += palette.sky[3] * (0.5 * rim)[..., None]

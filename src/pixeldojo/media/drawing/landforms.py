@@ -6,10 +6,11 @@ Owns lines and the colours of distance. Leaves filling them in to `scenery.ridge
 import numpy as np
 
 from pixeldojo.media.drawing.noise import Field, peaks, profile
-from pixeldojo.media.drawing.palette import Colour, blend
+from pixeldojo.media.drawing.palette import Colour, blend, tint
 from pixeldojo.media.drawing.stage import Stage
 
-_CREST = 0.72
+_CREST = 0.72  # where along a dune its long slope ends
+_MEADOW = np.array((122, 168, 66), np.float32)
 
 
 def rolling(
@@ -69,12 +70,35 @@ def pines(
     return (level * stage.height - line * stage.unit).astype(np.float32)
 
 
+def groves(stage: Stage, name: str, ground: Field, size: float, *, part: float) -> Field:
+    """Return a line with round trees on it; `size` is the tallest tree in units, `part` the share that is wooded."""
+    columns = stage.columns(ground.size)
+    rng = stage.chance(name)
+    line = ground.copy()
+    wood = profile(rng, np.linspace(0, 4, 600, dtype=np.float32), cells=1.6, octaves=2)
+    for number, place in enumerate(np.linspace(0, 4, 600)):
+        high, jitter = size * rng.uniform(0.5, 1.0), rng.uniform(-0.01, 0.01)
+        if wood[number] > 2 * part - 1:
+            continue
+        half = high * 0.5
+        first, last = np.searchsorted(columns, (place + jitter - half, place + jitter + half))
+        if last - first < 2 or last > ground.size:
+            continue
+        away = (columns[first:last] - place - jitter) / half
+        crown = high * (0.45 + 0.55 * np.sqrt(np.clip(1 - away**2, 0, 1)))
+        base = ground[(first + last) // 2]
+        line[first:last] = np.minimum(line[first:last], base - crown * stage.unit)
+    return line
+
+
 def distance_colours(stage: Stage, depth: float, *, green: float = 0.0) -> tuple[Colour, Colour]:
-    """Return the colours of land at a distance: crest and foot; `depth` 0 is the horizon and 1 is at our feet."""
+    """Return the colours of land at a distance: crest and foot; `depth` 0 is the horizon and 1 is at our
+    feet; `green` is how much of it is meadow.
+    """
     palette = stage.palette
     crest = blend(palette.far, palette.near, depth)
     foot = blend(blend(palette.far, palette.sky[3], 0.55), palette.near, min(1.0, depth * 1.05))
     if green and not palette.is_dark:
-        warm = blend(palette.accent, palette.sky[3], 0.35)
-        crest = blend(crest, warm, green * (1 - depth) * 0.8)
+        meadow = tint(np.stack([crest, foot]), _MEADOW, 0.9) * np.float32(1.12)
+        crest, foot = blend(crest, meadow[0], green), blend(foot, meadow[1], green)
     return crest, foot

@@ -55,12 +55,13 @@ _MOOD_COLOURS = {
     Mood.NEON: "080219 280948 7c1da4 ff3a96 ffe6fb b13bc9 2b0b52 421570 090116 170843 21e6ff",
     Mood.PASTEL: "9dc2f0 d3c1ee f8c9da fff1de fffdf5 fff3f3 d6bfe2 b9a8da 5f609c 9fb6e4 ff85a8",
     Mood.FIRE: "110303 470c07 b3290a ff8c22 ffe9a8 d2480f 2c0907 6a1a0c 0e0302 3a0c06 ffb428",
-    Mood.EMERALD: "1b5560 4d9c94 a9d8b2 f2f7d0 fdffe6 f2fae0 7fb7a0 6aa878 0b2a1c 2b6a5c ffd35c",
+    Mood.EMERALD: "27708f 62aab4 b5dfc4 f4f8d6 fdffe6 f2fae0 7fb7a0 6aa878 0b2a1c 2b6a5c ffd35c",
     Mood.DEEP: "b9f2ec 38b3c3 0d5d86 041f3b e9fffb 8fe6e6 1b6f8c 0f5878 02152a 06304f ff9a62",
     Mood.COSMOS: "02020d 0a0a2b 1f1050 45186f fff2dc 6c3fb0 180a3c 2a1458 04030f 0b0a30 ff8f5c",
     Mood.SEPIA: "6d5138 a3835e d9bf94 f2e3c2 fff8e3 efdfbe a88b66 9a7b55 2b1b0e 7a6144 b5502b",
 }
 
+_SKY_SHARE = 0.45  # skies look wrong sooner than land does
 _DARK = {Mood.NIGHT, Mood.NEON, Mood.COSMOS}
 
 
@@ -70,7 +71,8 @@ def mix_palette(reading: Reading) -> Palette:
         [[int(code[at : at + 2], 16) for at in (0, 2, 4)] for code in _MOOD_COLOURS[reading.mood].split()],
         np.float32,
     )
-    colours = turn_hue(colours, reading.hue_shift)
+    colours[4:] = turn_hue(colours[4:], reading.hue_shift)
+    colours[:4] = turn_hue(colours[:4], reading.hue_shift * _SKY_SHARE)
     if reading.colour is not None:
         named = np.array(reading.colour, np.float32)
         colours[1:9] = tint(colours[1:9], named, 0.28)

@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image
 
 from pixeldojo.media.drawing.curiosities import bokeh, bubbles, planet, rays, shoal, skyline
-from pixeldojo.media.drawing.landforms import distance_colours, dunes, pines, rolling, summits
+from pixeldojo.media.drawing.landforms import distance_colours, dunes, groves, pines, rolling, summits
 from pixeldojo.media.drawing.layers import Backdrop, Flow, Layer, Plate
 from pixeldojo.media.drawing.noise import flow_field, fractal
-from pixeldojo.media.drawing.palette import blend, ramp
+from pixeldojo.media.drawing.palette import Colour, blend, ramp, tint
 from pixeldojo.media.drawing.scenery import (
     clouds,
     coarse,
@@ -28,12 +28,16 @@ from pixeldojo.media.drawing.scenery import (
 )
 from pixeldojo.media.drawing.stage import Stage
 from pixeldojo.media.drawing.subjects import draw_subject
-from pixeldojo.media.drawing.vocabulary import Place, Subject
+from pixeldojo.media.drawing.vocabulary import Mood, Place, Subject
 
 _MIDDLE = 0.5
 _SAND = np.array((226, 172, 110), np.float32)
 _ALOFT = {Subject.BIRD, Subject.BALLOON, Subject.ROCKET}
 _AFLOAT = {Subject.BOAT, Subject.WHALE, Subject.FISH}
+_BARE = {Mood.WINTER, Mood.STORM, Mood.SEPIA, Mood.FIRE, Mood.AUTUMN, Mood.MIST}
+_PEOPLE = {Subject.WOMAN, Subject.MAN}
+_WITH_BANK = {Place.SEA, Place.LAKE, Place.CITY}
+_STILL_LIFE = (Subject.CUP, Subject.BOTTLE, Subject.FLOWER)
 _LARGE = {Subject.CASTLE, Subject.LIGHTHOUSE, Subject.PALM, Subject.TREE, Subject.HOUSE, Subject.ROCKET}
 
 
@@ -45,9 +49,9 @@ def build_place(stage: Stage) -> list[Layer]:
 def _sea(stage: Stage) -> list[Layer]:
     shore = stage.pick("shore", 0.56, 0.66)
     layers = _heaven(stage, shore, cover=0.36)
-    line = rolling(stage, "island", shore - 0.012, 0.045, cells=1.3, octaves=5)
+    line = rolling(stage, "island", shore + 0.012, 0.07, cells=1.1, octaves=5)
     layers.append(ridge(stage, "island", line, distance_colours(stage, 0.25), cells=9))
-    layers += [water(stage, shore), *_subjects(stage, shore + 0.16, 0.34)]
+    layers += [water(stage, shore), *_bank(stage, _SAND), *_subjects(stage, shore + 0.16, 0.34)]
     return layers
 
 
@@ -55,12 +59,12 @@ def _lake(stage: Stage) -> list[Layer]:
     shore = stage.pick("shore", 0.56, 0.64)
     layers = _heaven(stage, shore, cover=0.28)
     far = summits(stage, "far", shore - 0.20, 0.17, cells=1.1)
-    layers.append(ridge(stage, "far", far, distance_colours(stage, 0.05), relief=0.8, cells=6))
+    layers.append(ridge(stage, "far", far, distance_colours(stage, 0.05), relief=0.7, cells=6, is_rocky=True))
     layers.append(mist(stage, "mist", shore - 0.16, shore + 0.02, strength=0.6))
     layers.append(
         ridge(stage, "woods", pines(stage, "woods", shore - 0.02, 0.07, 0.018), distance_colours(stage, 0.62))
     )
-    layers += [water(stage, shore, ripple=0.004), *_subjects(stage, shore + 0.18, 0.30)]
+    layers += [water(stage, shore, ripple=0.004), *_bank(stage), *_subjects(stage, shore + 0.18, 0.30)]
     return layers
 
 
@@ -70,7 +74,7 @@ def _mountains(stage: Stage) -> list[Layer]:
         name, travel = f"peaks {number}", stage.pixels(0.012 * (number + 1))
         line = summits(stage, name, level, height, cells=1.0 + 0.3 * number, travel=travel)
         colours = distance_colours(stage, depth)
-        layers.append(ridge(stage, name, line, colours, travel=travel, relief=1.0, cells=5))
+        layers.append(ridge(stage, name, line, colours, travel=travel, relief=0.8, cells=5, is_rocky=True))
         layers.append(mist(stage, f"mist {number}", level - 0.02, level + 0.22, strength=0.42))
     travel = stage.pixels(0.07)
     near = pines(stage, "near", 0.93, 0.13, 0.035, travel=travel)
@@ -83,14 +87,15 @@ def _mountains(stage: Stage) -> list[Layer]:
 
 def _hills(stage: Stage) -> list[Layer]:
     layers = _heaven(stage, 0.62, cover=0.40)
+    meadow = stage.reading.mood not in _BARE
     for number in range(4):
         level, travel = 0.56 + 0.115 * number, stage.pixels(0.012 * (number + 1))
         name = f"hill {number}"
         line = rolling(stage, name, level, 0.055 + 0.012 * number, cells=0.9, octaves=3, travel=travel)
         if number in {1, 2}:
-            line = np.minimum(line, pines(stage, f"{name} trees", level + 0.012, 0.032, 0.02, travel=travel, part=0.4))
-        colours = distance_colours(stage, 0.12 + 0.25 * number, green=0.35)
-        layers.append(ridge(stage, name, line, colours, travel=travel, relief=0.35, cells=10))
+            line = groves(stage, f"{name} trees", line, 0.020 + 0.016 * number, part=0.45 - 0.1 * number)
+        colours = distance_colours(stage, 0.12 + 0.22 * number, green=0.75 if meadow else 0.0)
+        layers.append(ridge(stage, name, line, colours, travel=travel, relief=0.6, cells=3.5))
     layers += _subjects(stage, 0.90, 0.34)
     return layers
 
@@ -105,8 +110,8 @@ def _forest(stage: Stage) -> list[Layer]:
         height = 0.26 + 0.09 * number
         name = f"trees {number}"
         line = pines(stage, name, 0.62 + 0.12 * number, height, 0.05 + 0.016 * number, travel=travel)
+        layers.append(mist(stage, name, 0.42 + 0.10 * number, 0.84 + 0.10 * number, strength=0.5))
         layers.append(ridge(stage, name, line, distance_colours(stage, depth), travel=travel))
-        layers.append(mist(stage, name, 0.42 + 0.12 * number, 0.80 + 0.08 * number, strength=0.55))
     travel = stage.pixels(0.08)
     ground = rolling(stage, "ground", 0.93, 0.02, cells=2, octaves=4, travel=travel)
     layers += [
@@ -126,7 +131,7 @@ def _desert(stage: Stage) -> list[Layer]:
         crest = blend(blend(sand, palette.light, 0.35 - 0.05 * number), palette.near, 0.04 * number)
         foot = blend(sand, palette.near, 0.42 + 0.09 * number)
         colours = (crest, foot)
-        layers.append(ridge(stage, f"dune {number}", line, colours, travel=travel, relief=0.12, cells=20))
+        layers.append(ridge(stage, f"dune {number}", line, colours, travel=travel, relief=0.35, cells=4))
     layers += _subjects(stage, 0.90, 0.30)
     return layers
 
@@ -137,7 +142,7 @@ def _city(stage: Stage) -> list[Layer]:
     layers.append(halo(stage, (_MIDDLE, shore), 0.9, blend(stage.palette.accent, stage.palette.sky[3], 0.5) * 0.45))
     for number in range(3):
         layers += skyline(stage, f"skyline {number}", shore, number)
-    layers += [water(stage, shore, ripple=0.008, squash=1.5), *_subjects(stage, shore + 0.16, 0.30)]
+    layers += [water(stage, shore, ripple=0.008, squash=1.5), *_bank(stage), *_subjects(stage, shore + 0.16, 0.30)]
     return layers
 
 
@@ -145,7 +150,7 @@ def _space(stage: Stage) -> list[Layer]:
     rows, columns = coarse(stage.width, stage.height, finer=1.6)
     dust = fractal(stage.chance("nebula"), rows, columns, cells=1.8, octaves=5)
     lanes = fractal(stage.chance("lanes"), rows, columns, cells=2.6, octaves=5)
-    gas = np.clip(dust * 1.7 - 0.62, 0, 1) ** 1.3 * (0.35 + 0.65 * lanes)
+    gas = np.clip(dust * 1.7 - 0.42, 0, 1) ** 1.2 * (0.35 + 0.65 * lanes)
     table = ramp(stage.palette.sky[0], stage.palette.sky[1], stage.palette.sky[3], stage.palette.accent)
     colours = table[np.clip(gas * 300, 0, 255).astype(np.intp)]
     back = Backdrop(grain(enlarge(colours, stage.width, stage.height), stage))
@@ -160,7 +165,7 @@ def _underwater(stage: Stage) -> list[Layer]:
         travel = stage.pixels(0.02 * (number + 1))
         line = rolling(stage, f"reef {number}", 0.74 + 0.10 * number, 0.10, cells=2.4, octaves=5, travel=travel)
         colours = distance_colours(stage, 0.25 + 0.32 * number)
-        layers.append(ridge(stage, f"reef {number}", line, colours, travel=travel, relief=0.7, cells=12))
+        layers.append(ridge(stage, f"reef {number}", line, colours, travel=travel, relief=0.8, cells=9, is_rocky=True))
     layers += bubbles(stage)
     layers += shoal(stage)
     if stage.reading.subject is not Subject.FISH:
@@ -186,12 +191,27 @@ def _studio(stage: Stage) -> list[Layer]:
     table = ramp(blend(palette.sky[0], palette.near, 0.3), palette.sky[1], palette.sky[2], palette.sky[3])
     colours = table[np.clip(255 * (bright * 0.95 + clouded - 0.06), 0, 255).astype(np.intp)]
     layers: list[Layer] = [Backdrop(grain(enlarge(colours, stage.width, stage.height), stage)), *bokeh(stage)]
-    subject = stage.reading.subject or Subject.CUP
+    subject = stage.reading.subject or stage.chance("still life").choice(_STILL_LIFE)
     sprite = draw_subject(stage, subject, stage.pixels(0.94), lit=True)
     left = (stage.width - sprite.image.width) // 2
-    foot = stage.height - sprite.image.height + (0 if subject is Subject.PERSON else -stage.pixels(0.06))
+    foot = stage.height - sprite.image.height
+    if subject not in _PEOPLE:
+        foot -= stage.pixels(0.06)
+        layers.append(_floor_shadow(stage))
     layers.append(Plate(sprite.image, sprite.mask, (left, foot), (left, foot), bob=0.006 * stage.unit))
     return layers
+
+
+def _floor_shadow(stage: Stage) -> Plate:
+    """Return the soft shadow below something that stands in a studio."""
+    wide, high = stage.pixels(0.9), stage.pixels(0.14)
+    across = np.linspace(-1, 1, 90, dtype=np.float32)[None, :]
+    down = np.linspace(-1, 1, 30, dtype=np.float32)[:, None]
+    dark = np.clip(1 - np.hypot(across, down), 0, 1) ** 1.5
+    mask = Image.fromarray((150 * dark).astype(np.uint8)).resize((wide, high), Image.Resampling.BICUBIC)
+    colour = tuple(int(value) for value in stage.palette.near * np.float32(0.6))
+    corner = ((stage.width - wide) // 2, stage.height - stage.pixels(0.06) - high // 2)
+    return Plate(Image.new("RGB", (wide, high), colour), mask, corner, corner)
 
 
 def _abstract(stage: Stage) -> list[Layer]:
@@ -228,6 +248,17 @@ def _heaven(stage: Stage, horizon: float, *, cover: float) -> list[Layer]:
     return layers
 
 
+def _bank(stage: Stage, ground: Colour | None = None) -> list[Layer]:
+    """Return the near shore, where the subject is one that has to stand on something."""
+    if stage.reading.subject in {None, Subject.LIGHTHOUSE, *_ALOFT, *_AFLOAT}:
+        return []
+    line = rolling(stage, "bank", 0.86, 0.015, cells=1.2, octaves=4)
+    crest, foot = distance_colours(stage, 0.8)
+    if ground is not None and not stage.palette.is_dark:
+        crest, foot = tint(np.stack([blend(crest, stage.palette.light, 0.55), crest]), ground, 0.8)
+    return [ridge(stage, "bank", line, (crest, foot), relief=0.5, cells=5)]
+
+
 def _subjects(stage: Stage, ground: float, size: float) -> list[Layer]:
     """Return the prompt's subject standing on `ground` (share of the height), `size` units high, if it has one."""
     subject = stage.reading.subject
@@ -236,6 +267,8 @@ def _subjects(stage: Stage, ground: float, size: float) -> list[Layer]:
     side = stage.pixels(size * (1.25 if subject in _LARGE else 1.0))
     sprite = draw_subject(stage, subject, side, lit=subject in _ALOFT)
     left = round(stage.pick("subject", 0.22, 0.78) * stage.width - side / 2)
+    if subject not in _AFLOAT and stage.reading.place in _WITH_BANK:
+        ground = 0.92
     foot = min(stage.height, round(ground * stage.height)) - side
     if subject in _ALOFT:
         foot = round(stage.pick("flight", 0.16, 0.30) * stage.height)

@@ -4,7 +4,6 @@ Owns how each is drawn. Leaves which of them make up a place to `places`.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
 from pixeldojo.media.drawing.layers import Backdrop, Glow, Plate, Twinkle, Water
@@ -42,7 +41,7 @@ def sun(stage: Stage, horizon: float, size: float = 0.075) -> Plate:
     spread = np.linspace(-1.12, 1.12, side + 8, dtype=np.float32)
     across, down = spread[None, :], spread[:, None]
     distance = np.hypot(across, down)
-    shade = np.clip(1.06 - 0.18 * distance**2, 0, 1)
+    shade = np.clip(1.04 - 0.06 * distance**2, 0, 1)
     if stage.palette.is_dark:
         rows = max(16, min(64, side))
         craters = fractal(stage.chance("moon"), rows, rows, cells=3.5, octaves=3)
@@ -97,6 +96,7 @@ def ridge(
     travel: int = 0,
     relief: float = 0.0,
     cells: float = 7.0,
+    is_rocky: bool = False,
 ) -> Plate:
     """Return land below a line.
 
@@ -107,18 +107,28 @@ def ridge(
         colours: At the crest and at the foot.
         travel: Columns it slides to the left over the clip.
         relief: How strongly light models its surface, 0..1.
-        cells: How coarse that relief is.
+        cells: How many bumps of that relief make one unit.
+        is_rocky: Whether it is broken into faces; else it is soft.
     """
     top = max(0, int(line.min()) - 1)
     rows = max(2, stage.height - top)
     depth = np.arange(rows, dtype=np.float32)[:, None] - (line - np.float32(top))[None, :]
     mask = (255 * np.clip(depth + 0.5, 0, 1)).astype(np.uint8)
-    shade = depth * np.float32(230 / rows)
+    shade = Image.fromarray(np.clip(depth * np.float32(230 / rows) + 12, 0, 255).astype(np.uint8))
+    picture = _coloured(shade, *colours)
     if relief:
-        shade += _relief(stage, name, rows, line.size, cells) * np.float32(relief * 110)
-    indexed = Image.fromarray(np.clip(shade + 12, 0, 255).astype(np.uint8))
-    indexed.putpalette(ink(ramp(colours[0], blend(*colours, 0.55), colours[1])))
-    return Plate(indexed.convert("RGB"), Image.fromarray(mask), (0, top), (-travel, top))
+        light = tuple(blend(colour, stage.palette.light, 0.42 * relief) for colour in colours)
+        shadow = tuple(blend(colour, stage.palette.near, 0.45 * relief) * 0.92 for colour in colours)
+        lit = _relief(stage, name, (rows, line.size), cells, is_rocky=is_rocky)
+        picture = Image.composite(_coloured(shade, light[0], colours[1]), _coloured(shade, shadow[0], colours[1]), lit)
+    return Plate(picture, Image.fromarray(mask), (0, top), (-travel, top))
+
+
+def _coloured(shade: Image.Image, crest: Colour, foot: Colour) -> Image.Image:
+    """Return shades (L) from 0 at the crest to 255 at the foot in those colours."""
+    indexed = shade.copy()
+    indexed.putpalette(ink(ramp(crest, blend(crest, foot, 0.55), foot)))
+    return indexed.convert("RGB")
 
 
 def water(stage: Stage, shore: float, *, ripple: float = 0.006, squash: float = 1.0) -> Water:
@@ -190,18 +200,20 @@ def grain(image: Image.Image, stage: Stage) -> Image.Image:
     return ImageChops.add(image, Image.merge("RGB", (plane, plane, plane)), 1, -2)
 
 
-def _relief(stage: Stage, name: str, rows: int, columns: int, cells: float) -> NDArray[np.float32]:
-    """Return how a bumpy surface is lit from the sun's side, about -1..1."""
-    side = min(rows, columns)
-    scale = min(1.0, 160 / side)
+def _relief(stage: Stage, name: str, shape: tuple[int, int], cells: float, *, is_rocky: bool) -> Image.Image:
+    """Return how brightly each part of a bumpy surface is lit (L), with the light from the sun's side."""
+    rows, columns = shape
+    side = min(shape)
+    scale = min(1.0, 200 / side)
     high, wide = max(6, round(rows * scale)), max(6, round(columns * scale))
-    bumps = fractal(stage.chance(f"{name} relief"), high, wide, cells=max(1.0, cells * side / stage.unit), octaves=5)
-    lit = (
-        np.roll(bumps, -1 if stage.is_lit_from_left else 1, axis=1) - bumps + 0.6 * (np.roll(bumps, 1, axis=0) - bumps)
-    )
-    lit /= max(float(np.abs(lit).max()), 1e-6) * 0.6
-    large = Image.fromarray(lit.astype(np.float32)).resize((columns, rows), Image.Resampling.BILINEAR)
-    return np.asarray(large)
+    coarseness = max(1.0, cells * side / stage.unit)
+    bumps = fractal(stage.chance(f"{name} relief"), high, wide, cells=coarseness, octaves=5 if is_rocky else 3)
+    folded = 1 - np.abs(2 * bumps - 1) if is_rocky else bumps
+    sideways = np.roll(folded, -1 if stage.is_lit_from_left else 1, axis=1)
+    lit = sideways - folded + 0.5 * (np.roll(folded, 1, axis=0) - folded)
+    lit /= max(float(np.quantile(np.abs(lit), 0.9)), 1e-6)
+    small = Image.fromarray((127.5 + 127.5 * np.clip(lit * 0.75, -1, 1)).astype(np.uint8))
+    return small.resize((columns, rows), Image.Resampling.BICUBIC)
 
 
 def _glints(stage: Stage, width: int, rows: int, travel: int) -> Image.Image:

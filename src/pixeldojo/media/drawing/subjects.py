@@ -18,7 +18,7 @@ _LARGEST_SPRITE = 900
 
 # Each shape: a tone, a kind (`o` ellipse by its box, `p` straight outline, `s` smooth outline), then numbers.
 _OUTLINES = {
-    "bust": """
+    "woman": """
         hair s 30 42 29 26 38 13 52 11 65 16 71 29 71 46 75 60 70 68 60 66 40 66 29 68 25 60
         cloth s 2 104 5 88 17 79 34 74 42 72 50 76 58 72 66 74 83 79 95 88 98 104
         skin s 42 54 43 71 50 79 57 71 58 54
@@ -34,6 +34,25 @@ _OUTLINES = {
         dusk s 49.4 43 48.2 50 50 51.4 52 50.4 50.2 49.6
         lips s 45.4 56 48.4 54.8 50 55.4 51.6 54.8 54.6 56 52 58 48 58
         accent s 34 78 42 73 50 78 58 73 66 78 58 84 50 81 42 84""",
+    "man": """
+        cloth s 0 104 3 88 14 79 33 74 41 71 50 76 59 71 67 74 86 79 97 88 100 104
+        shine p 43 72 57 72 54 86 50 90 46 86
+        accent p 48.4 77 51.6 77 53 98 50 102 47 98
+        skin s 41 54 42 71 50 79 58 71 59 54
+        dusk s 41.4 60 45.4 64.6 50 65.6 54.6 64.6 58.6 60 58.4 64 54 67.6 50 68.6 46 67.6 41.6 64
+        skin o 32 39 37 49
+        skin o 63 39 68 49
+        skin s 34.4 30 34.6 44 37 55 43 63.4 50 65.4 57 63.4 63 55 65.4 44 65.6 30 58 18 42 18
+        hair s 33.6 38 33 27 36 18 44 12.6 53 12 62 15.6 66.4 23 66.8 36 64.8 37 63.6 29 58 24 48 25.4 41 22.6 37 28
+            35.4 38
+        dark p 39 37.4 46.6 36.6 46.6 38.2 39 39
+        dark p 53.4 36.6 61 37.4 61 39 53.4 38.2
+        white s 40.4 42.6 43.2 41.2 46 42.8 43.2 44
+        white s 54 42.8 56.8 41.2 59.6 42.6 56.8 44
+        dark o 42 41.2 44.6 43.9
+        dark o 55.4 41.2 58 43.9
+        dusk s 49.2 43 47.8 50.6 50 52.2 52.2 51 50.4 50
+        lips s 44.6 57.4 50 56.4 55.4 57.4 50 59""",
     "figure": """
         body o 45.6 34 54.4 43.6
         body s 43 45 50 43.4 57 45 58.6 55 57 66 56 74 44 74 43 66 41.4 55
@@ -42,35 +61,35 @@ _OUTLINES = {
         body s 43 46 40 55 38.4 66 40.4 66.6 43.6 57
         body s 57 46 60 55 62.6 64 60.8 65.2 57 57""",
     "cat": """
-        body s 32 100 30 82 33 66 38 55 37 46 38 37 36 22 43 30 50 31 57 30 64 22 62 37 63 46 62 55 67 66 70 82
+        fur s 32 100 30 82 33 66 38 55 37 46 38 37 36 22 43 30 50 31 57 30 64 22 62 37 63 46 62 55 67 66 70 82
             68 100
-        body s 66 96 76 95 82 86 80 74 75 68 79 64 86 72 88 86 82 98 70 101
+        fur s 66 96 76 95 82 86 80 74 75 68 79 64 86 72 88 86 82 98 70 101
         glow o 42 38 47 43
         glow o 53 38 58 43
         dark o 44 38 45.4 43
         dark o 54.8 38 56.2 43
         accent p 48.6 46 51.4 46 50 48
-        shine s 45 68 50 72 55 68 53 86 47 86""",
+        pale s 45 68 50 72 55 68 53 86 47 86""",
     "dog": """
-        body s 33 100 33 80 36 66 40 56 38 48 37 38 41 30 50 27 59 30 63 38 62 48 60 56 64 66 67 80 67 100
-        body s 39 31 32 33 29 44 31 53 36 51 38 42
-        body s 61 31 68 33 71 44 69 53 64 51 62 42
-        dusk s 45 44 50 42 55 44 56 50 50 54 44 50
+        fur s 33 100 33 80 36 66 40 56 38 48 37 38 41 30 50 27 59 30 63 38 62 48 60 56 64 66 67 80 67 100
+        fur s 39 31 32 33 29 44 31 53 36 51 38 42
+        fur s 61 31 68 33 71 44 69 53 64 51 62 42
+        pale s 45 44 50 42 55 44 56 50 50 54 44 50
         dark s 47 45 50 44 53 45 50 48
         dark o 42.6 37 45.6 40.4
         dark o 54.4 37 57.4 40.4
         accent s 40 57 50 61 60 57 59.6 60 50 64 40.4 60""",
     "fox": """
-        body s 20 70 30 60 46 58 58 57 62 50 63 42 66 48 70 49 75 43 75 51 77 56 84 61 84 63 76 66 70 69 67 76 66 99
+        fur s 20 70 30 60 46 58 58 57 62 50 63 42 66 48 70 49 75 43 75 51 77 56 84 61 84 63 76 66 70 69 67 76 66 99
             62 99 60 80 46 80 41 84 40 99 36 99 34 82 28 84
-        body s 30 64 20 60 10 64 3 76 4 84 12 80 20 80 28 78
-        shine s 3 77 4 84 11 80 8 77
-        shine s 76 62 84 62 78 65 71 68 69 65
+        fur s 30 64 20 60 10 64 3 76 4 84 12 80 20 80 28 78
+        pale s 3 77 4 84 11 80 8 77
+        pale s 76 62 84 62 78 65 71 68 69 65
         dark o 71.6 54 73.4 56.4""",
     "horse": """
-        body s 22 56 32 50 46 51 58 48 64 38 68 28 70 22 72 27 76 28 83 38 86 43 83 47 78 44 74 46 71 56 68 64 66 70
+        fur s 22 56 32 50 46 51 58 48 64 38 68 28 70 22 72 27 76 28 83 38 86 43 83 47 78 44 74 46 71 56 68 64 66 70
             67 99 64 99 62 76 56 68 44 68 36 70 34 80 33 99 30 99 29 80 26 72 24 66
-        body s 24 55 16 58 12 70 11 84 15 80 18 70 24 64
+        fur s 24 55 16 58 12 70 11 84 15 80 18 70 24 64
         dusk s 70 24 64 30 60 40 57 49 60 48 65 40 69 32""",
     "bird": """
         body s 2 40 16 33 32 37 45 49 50 52 55 49 68 37 84 33 98 40 84 40 70 46 58 56 50 60 42 56 30 46 16 40""",
@@ -210,7 +229,7 @@ def draw_subject(stage: Stage, subject: Subject, side: int, *, lit: bool) -> Spr
 
     `lit` gives it its own colours, as in a studio; otherwise it stands dark against the light with a bright rim.
     """
-    name = "figure" if subject is Subject.PERSON and not lit else _OUTLINE_NAMES.get(subject, subject.value)
+    name = subject.value if lit or subject not in _PEOPLE else "figure"
     large = min(side, _LARGEST_SPRITE) * _SUPERSAMPLE
     canvas = Image.new("RGB", (large, large))
     mask = Image.new("L", (large, large))
@@ -229,14 +248,22 @@ def _finish(stage: Stage, flat: Image.Image, mask: Image.Image, side: int, *, li
     reach = max(1, side // (34 if lit else 70))
     towards = reach if stage.is_lit_from_left else -reach
     soft = np.asarray(small.filter(ImageFilter.GaussianBlur(reach * 0.8))).astype(np.float32) / 255
-    rim = np.clip(cover - np.roll(soft, (reach, towards), (0, 1)), 0, 1)
-    dim = np.clip(cover - np.roll(soft, (-reach // 2, -towards), (0, 1)), 0, 1)
+    rim = np.clip(cover - _shifted(soft, reach, towards), 0, 1)
+    dim = np.clip(cover - _shifted(soft, -(reach // 2), -towards), 0, 1)
     fall = np.linspace(1.06, 0.80 if lit else 0.9, side, dtype=np.float32)[:, None]
     pixels = np.asarray(flat).astype(np.float32) / np.maximum(cover, 0.02)[..., None]
     pixels = pixels * (fall * (1 - (0.5 if lit else 0.3) * dim))[..., None]
     strength = (0.42 if lit else 0.60) * rim[..., None]
     pixels += (stage.palette.light - pixels) * strength
     return Sprite(Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)), small)
+
+
+def _shifted(field: NDArray[np.float32], down: int, across: int) -> NDArray[np.float32]:
+    """Return the field moved by whole pixels; its edges are repeated where it left a gap."""
+    reach = max(abs(down), abs(across))
+    wide = np.pad(field, reach, mode="edge")
+    rows, columns = field.shape
+    return wide[reach - down : reach - down + rows, reach - across : reach - across + columns]
 
 
 def _tones(stage: Stage, *, lit: bool) -> dict[str, Colour]:
@@ -246,8 +273,9 @@ def _tones(stage: Stage, *, lit: bool) -> dict[str, Colour]:
     if not lit:
         far = blend(dark, palette.far, 0.25)
         return {
-            **dict.fromkeys(("body", "cloth", "hair", "skin", "dark", "lips", "leaf"), dark),
+            **dict.fromkeys(("body", "fur", "cloth", "hair", "skin", "dark", "lips", "leaf"), dark),
             "dusk": blend(dark, palette.far, 0.12),
+            "pale": blend(far, palette.light, 0.22),
             "shine": blend(far, palette.light, 0.22),
             "sail": blend(palette.cloud, palette.light, 0.5),
             "light": blend(palette.cloud, palette.light, 0.8),
@@ -258,8 +286,13 @@ def _tones(stage: Stage, *, lit: bool) -> dict[str, Colour]:
     choice = int(stage.chance("skin").integers(0, len(_SKINS)))
     skin = np.array(_SKINS[choice], np.float32)
     body = blend(palette.near, palette.accent, 0.42)
+    fur = np.array(_FURS[int(stage.chance("fur").integers(0, len(_FURS)))], np.float32)
+    if stage.reading.colour is not None:
+        fur = blend(fur, palette.accent, 0.75)
     return {
         "body": body,
+        "fur": fur,
+        "pale": blend(fur, palette.light, 0.7),
         "cloth": blend(palette.far, palette.accent, 0.35),
         "hair": np.array(_HAIR[int(stage.chance("hair").integers(0, len(_HAIR)))], np.float32),
         "skin": skin,
@@ -278,7 +311,8 @@ def _tones(stage: Stage, *, lit: bool) -> dict[str, Colour]:
 
 _SKINS = ((248, 214, 186), (234, 188, 152), (206, 152, 112), (160, 108, 76), (112, 72, 52))
 _HAIR = ((36, 26, 28), (72, 44, 30), (132, 82, 44), (206, 160, 92), (164, 70, 40), (150, 150, 158))
-_OUTLINE_NAMES = {Subject.PERSON: "bust"}
+_FURS = ((186, 110, 52), (92, 66, 52), (214, 190, 158), (62, 58, 64), (150, 140, 136), (232, 222, 208))
+_PEOPLE = {Subject.WOMAN, Subject.MAN}
 
 
 def _fill(draw: ImageDraw.ImageDraw, kind: str, points: NDArray[np.float32], fill: int | tuple[int, ...]) -> None:

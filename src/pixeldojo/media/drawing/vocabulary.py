@@ -52,7 +52,8 @@ class Mood(StrEnum):
 class Subject(StrEnum):
     """Something that stands in the picture."""
 
-    PERSON = "person"
+    WOMAN = "woman"
+    MAN = "man"
     CAT = "cat"
     DOG = "dog"
     FOX = "fox"
@@ -112,9 +113,9 @@ _SUGGESTED_PLACES = {
     Place.UNDERWATER: "coral fish whale shark dolphin turtle jellyfish mermaid submarine octopus",
     Place.SKY: "balloon airplane plane flying bird eagle kite heaven aerial",
     Place.STUDIO: "face woman man girl boy person character model smile product bottle cup mug coffee logo "
-    "perfume shoe sneaker phone watch food cake burger pizza fashion robot cat kitten dog puppy couple doctor chef wizard "
-    "warrior king queen knight samurai superhero baby child actor avatar singer dancer presenter speaker talking "
-    "influencer vase bouquet",
+    "perfume shoe sneaker phone watch food cake burger pizza fashion robot cat kitten dog puppy couple doctor chef "
+    "wizard warrior king queen knight samurai superhero baby child actor avatar singer dancer presenter speaker "
+    "talking influencer vase bouquet",
     Place.ABSTRACT: "geometric swirl fluid gradient psychedelic ink smoke marble wavy generative vector shape "
     "energy sound music",
 }
@@ -153,9 +154,9 @@ _SUGGESTED_MOODS = {
 }
 
 _SUBJECT_WORDS = {
-    Subject.PERSON: "portrait face woman man girl boy person selfie headshot character astronaut samurai knight "
-    "king queen wizard warrior doctor chef superhero couple dancer singer hero avatar presenter speaker influencer "
-    "someone traveler traveller hiker people he she actor mermaid model",
+    Subject.WOMAN: "woman girl queen she her lady mother sister princess witch actress mermaid dancer singer model",
+    Subject.MAN: "man boy king he his samurai knight wizard warrior doctor chef superhero hero astronaut father "
+    "brother gentleman viking pirate actor speaker avatar traveler traveller hiker couple",
     Subject.CAT: "cat kitten kitty feline tiger lion leopard",
     Subject.DOG: "dog puppy corgi labrador husky retriever poodle",
     Subject.FOX: "fox wolf coyote deer",
@@ -176,6 +177,10 @@ _SUBJECT_WORDS = {
     Subject.ROBOT: "robot android mech cyborg droid",
     Subject.CUP: "cup mug coffee tea espresso latte cake food burger pizza",
     Subject.BOTTLE: "bottle perfume wine product potion shampoo lamp candle",
+}
+
+_SUGGESTED_SUBJECTS = {
+    Subject.WOMAN: "portrait face person selfie headshot character someone people influencer presenter smile talking",
 }
 
 _STYLE_WORDS = {
@@ -245,7 +250,9 @@ _SUGGESTIONS = _invert(_SUGGESTED_PLACES)
 _MOODS = _invert(_MOOD_WORDS)
 _ATMOSPHERES = _invert(_SUGGESTED_MOODS)
 _SUBJECTS = _invert(_SUBJECT_WORDS)
+_SITTERS = _invert(_SUGGESTED_SUBJECTS)
 _STYLES = _invert(_STYLE_WORDS)
+_TABLES = (_PLACES, _SUGGESTIONS, _MOODS, _ATMOSPHERES, _SUBJECTS, _SITTERS, _STYLES, _COLOUR_WORDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +280,7 @@ def read_prompt(prompt: str) -> Reading:
     """Read a prompt; any text will do, the empty one too."""
     words = [_plain(word) for word in _WORD.findall(prompt.casefold())] or [""]
     place = _first(words, _PLACES) or _first(words, _SUGGESTIONS)
-    subject = _first(words, _SUBJECTS)
+    subject = _first(words, _SUBJECTS) or _first(words, _SITTERS)
     mood = _first(words, _MOODS) or _first(words, _ATMOSPHERES)
     chosen_place = Place(place) if place else _choose(words, tuple(Place), "place")
     return Reading(
@@ -302,10 +309,7 @@ def _smallest_hash(words: list[str], salt: str) -> int:
 
 def _plain(word: str) -> str:
     """Bring a plural to the singular the tables list."""
-    known = (
-        word in table for table in (_PLACES, _SUGGESTIONS, _MOODS, _ATMOSPHERES, _SUBJECTS, _STYLES, _COLOUR_WORDS)
-    )
-    if any(known):
+    if any(word in table for table in _TABLES):
         return word
     if word.endswith("ies"):
         return word[:-3] + "y"
