@@ -120,7 +120,7 @@ def _when(rule: WhenRule, known: Mapping[str, Parameter]) -> dict[str, JsonValue
         simple = not any(known[name].drops_when_empty for name in (*rule.when.given, *rule.needs))
         if simple and len(rule.when.given) == 1:
             return {"dependentRequired": {rule.when.given[0]: list(rule.needs)}}
-    then: list[JsonValue] = [_value_in(name, values, known) for name, values in rule.allow.items()]
+    then: list[JsonValue] = [_value_in(name, values, known, absent_passes=True) for name, values in rule.allow.items()]
     then += [_given(name, known) for name in rule.needs]
     then += [{"not": _given(name, known)} for name in rule.refuses]
     return {"if": _condition(rule.when, known), "then": _all(then)}
@@ -139,7 +139,7 @@ def _applies(parameter: Parameter, known: Mapping[str, Parameter]) -> dict[str, 
 def _condition(condition: Condition, known: Mapping[str, Parameter]) -> JsonObject:
     parts: list[JsonValue] = [_given(name, known) for name in condition.given]
     parts += [{"not": _given(name, known)} for name in condition.absent]
-    parts += [_value_in(name, values, known) for name, values in condition.one_of.items()]
+    parts += [_value_in(name, values, known, absent_passes=False) for name, values in condition.one_of.items()]
     parts += [_bound(name, "minimum", "minItems", n, known) for name, n in condition.at_least.items()]
     parts += [_bound(name, "maximum", "maxItems", n, known) for name, n in condition.at_most.items()]
     return _all(parts)
@@ -153,9 +153,12 @@ def _given(name: str, known: Mapping[str, Parameter]) -> JsonObject:
     return {"required": [name], "properties": {name: smallest}}
 
 
-def _value_in(name: str, values: Sequence[JsonValue], known: Mapping[str, Parameter]) -> JsonObject:
+def _value_in(
+    name: str, values: Sequence[JsonValue], known: Mapping[str, Parameter], *, absent_passes: bool
+) -> JsonObject:
     clause: dict[str, JsonValue] = {"properties": {name: {"enum": list(values)}}}
-    if known[name].default not in values:
+    default = known[name].default
+    if not (absent_passes if default is None else default in values):
         clause["required"] = [name]
     return clause
 

@@ -32,6 +32,18 @@ from pixeldojo.core.json_types import JsonObject
 from pixeldojo.core.output_facts import MediaRole, OutputFacts
 
 Section: TypeAlias = Literal["image", "video"]
+Feature: TypeAlias = Literal["LoRA", "Editing", "Audio"]
+UseCase: TypeAlias = Literal[
+    "artistic",
+    "character",
+    "cinematic",
+    "editing",
+    "marketing",
+    "photorealism",
+    "text-rendering",
+    "upscale",
+    "video",
+]
 Task: TypeAlias = Literal[
     "text-to-image",
     "image-edit",
@@ -121,7 +133,7 @@ class Parameter(FileTable):
     @property
     def drops_when_empty(self) -> bool:
         """Whether an empty list or text means the same as leaving the parameter out."""
-        if self.default is not None or (self.media and not self.is_array):
+        if self.required or self.default is not None or (self.media and not self.is_array):
             return False
         smallest = self.min_items if self.is_array else self.min_length
         return (self.is_array or self.type == "string") and not smallest and self.enum is None
@@ -240,7 +252,7 @@ class Model:
         upstreams: In order of preference.
         confidence: How well all this is known.
         timeout_seconds: A job that takes longer has failed.
-        example: A valid input.
+        example: A valid input with nothing but what is required.
         request_schema: JSON Schema 2020-12 of the inputs, rules included, `webhook_url` not.
         checker: The compiled schema without the rules between parameters, which `inputs` words itself.
     """
@@ -251,8 +263,8 @@ class Model:
     section: Section
     order: int
     task: Task
-    features: tuple[str, ...]
-    use_cases: tuple[str, ...]
+    features: tuple[Feature, ...]
+    use_cases: tuple[UseCase, ...]
     parameters: tuple[Parameter, ...]
     rules: tuple[Rule, ...]
     price: PriceRule

@@ -64,7 +64,7 @@ def read_table(kind: type[_Table], table: JsonObject, file: str, place: str = ""
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """Return `; did you mean "x"?` for the nearest known word, or nothing."""
-    close = difflib.get_close_matches(word, known, n=1)
+    close = difflib.get_close_matches(word[:80], known, n=1)
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
