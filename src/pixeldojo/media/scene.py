@@ -18,6 +18,7 @@ from pixeldojo.media.drawing.vocabulary import Reading, Style, read_prompt
 
 Pixels = NDArray[np.uint8]
 
+_SMALLEST_SIDE = 16  # smaller pictures are drawn at this size, then shrunk
 _POSTER_BITS = 3
 _BLOCKS_ACROSS = 112
 
@@ -42,13 +43,15 @@ class Scene:
 
     def paint(self, width: int, height: int, time: float = 0.0) -> Pixels:
         """Return the picture, shape (height, width, 3), at `time`, 0..1 over the clip; a new array."""
-        if self._size != (width, height):
-            stage = Stage(self.reading, self.palette, self._number, width, height)
-            self._layers, self._size = build_place(stage), (width, height)
-        canvas = Image.new("RGB", (width, height))
+        size = max(width, _SMALLEST_SIDE), max(height, _SMALLEST_SIDE)
+        if self._size != size:
+            stage = Stage(self.reading, self.palette, self._number, *size)
+            self._layers, self._size = build_place(stage), size
+        canvas = Image.new("RGB", size)
         for layer in self._layers:
             layer.draw(canvas, time)
-        return np.array(_styled(canvas, self.reading.style))
+        picture = _styled(canvas, self.reading.style)
+        return np.array(picture if size == (width, height) else picture.resize((width, height)))
 
 
 def compose(prompt: str, seed: int) -> Scene:

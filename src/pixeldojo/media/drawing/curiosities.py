@@ -6,10 +6,9 @@ Owns these. Leaves what all places share to `scenery`.
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from pixeldojo.media.drawing.layers import Glow, Layer, Plate
+from pixeldojo.media.drawing.layers import Layer, Plate
 from pixeldojo.media.drawing.noise import fractal
-from pixeldojo.media.drawing.palette import Colour, blend, ink, ramp
-from pixeldojo.media.drawing.scenery import halo
+from pixeldojo.media.drawing.palette import Colour, blend, ramp
 from pixeldojo.media.drawing.stage import Stage
 from pixeldojo.media.drawing.subjects import draw_subject
 from pixeldojo.media.drawing.vocabulary import Subject
@@ -59,17 +58,24 @@ def _building(
         inset = (right - left) // 4
         cut.rectangle((left + inset, top - stage.pixels(0.015), max(left + inset, right - inset), top), fill=255)
     pitch = max(3, stage.pixels(0.0125))
-    glass, colour = max(1, pitch * 2 // 5), tuple(int(value) for value in lamp)
+    glass, colour = max(1, pitch * 2 // 5), _whole(lamp)
     lit = rng.random() * 0.5 + (0.12 if stage.palette.is_dark else -0.2)
-    for row in range(top + pitch, rows - pitch, pitch):
-        for column in range(left + pitch // 2, right - glass, pitch):
-            if rng.random() < lit:
-                draw.rectangle((column, row, column + glass - 1, row + glass), fill=colour)
+    down = range(top + pitch, rows - pitch, pitch)
+    across = range(left + pitch // 2, right - glass, pitch)
+    for row, column in np.argwhere(rng.random((len(down), len(across))) < lit).tolist():
+        corner = across[column], down[row]
+        draw.rectangle((*corner, corner[0] + glass - 1, corner[1] + glass), fill=colour)
 
 
-def planet(stage: Stage) -> list[Layer]:
-    """Return a planet with bands and a night side, and its ring or its moon."""
-    radius = stage.pick("planet size", 0.17, 0.30)
+def planet_place(stage: Stage) -> tuple[tuple[float, float], float]:
+    """Return where the planet is (shares of width and height) and its radius in units."""
+    at = stage.pick("planet x", 0.25, 0.75), stage.pick("planet y", 0.30, 0.50)
+    return at, stage.pick("planet size", 0.17, 0.30)
+
+
+def planet(stage: Stage) -> Plate:
+    """Return a planet with bands and a night side."""
+    at, radius = planet_place(stage)
     side = stage.pixels(radius) * 2
     small = min(side, 360)
     spread = np.linspace(-1.02, 1.02, small, dtype=np.float32)
@@ -87,14 +93,13 @@ def planet(stage: Stage) -> list[Layer]:
     colours += palette.sky[3] * (0.5 * rim)[..., None]
     image = Image.fromarray(np.clip(colours, 0, 255).astype(np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
     mask = Image.fromarray((255 * np.clip((1 - distance) * small / 2.04, 0, 1)).astype(np.uint8))
-    at = (stage.pick("planet x", 0.25, 0.75), stage.pick("planet y", 0.30, 0.50))
     left, top = round(at[0] * stage.width - side / 2), round(at[1] * stage.height - side / 2)
     drift = stage.pixels(0.03)
-    body = Plate(image, mask.resize((side, side), Image.Resampling.BICUBIC), (left + drift, top), (left - drift, top))
-    return [halo(stage, at, radius * 1.7, palette.sky[3] * 0.55), body]
+    large = mask.resize((side, side), Image.Resampling.BICUBIC)
+    return Plate(image, large, (left + drift, top), (left - drift, top))
 
 
-def rays(stage: Stage) -> Glow:
+def rays(stage: Stage) -> Plate:
     """Return shafts of light from above that slowly swing."""
     rows, columns = 60, 110
     across = np.linspace(-1, 1, columns, dtype=np.float32)[None, :]
@@ -105,10 +110,9 @@ def rays(stage: Stage) -> Glow:
     beams = strengths[np.clip(256 + angle * 170, 0, 511).astype(np.intp)]
     light = np.clip(beams - 0.45, 0, 1) * 1.5 * (1 - down) ** 1.3
     travel = stage.pixels(0.10)
-    colours = stage.palette.light * (0.55 * light)[..., None]
-    large = Image.fromarray(np.clip(colours, 0, 255).astype(np.uint8))
-    glow = large.resize((stage.width + travel, round(stage.height * 0.9)), Image.Resampling.BICUBIC)
-    return Glow(glow, (-travel, 0), (0, 0), breath=0.35)
+    size = stage.width + travel, round(stage.height * 0.9)
+    mask = Image.fromarray((140 * np.clip(light, 0, 1)).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
+    return Plate(Image.new("RGB", size, _whole(stage.palette.light)), mask, (-travel, 0), (0, 0))
 
 
 def bubbles(stage: Stage) -> list[Layer]:
@@ -147,7 +151,7 @@ def shoal(stage: Stage) -> list[Layer]:
     return layers
 
 
-def bokeh(stage: Stage) -> list[Layer]:
+def bokeh(stage: Stage) -> Plate:
     """Return a few large discs of light, out of focus."""
     rng = stage.chance("bokeh")
     width, height = stage.width, stage.height
@@ -159,6 +163,11 @@ def bokeh(stage: Stage) -> list[Layer]:
         radius = rng.uniform(0.03, 0.11) * min(small.size)
         draw.ellipse((across - radius, down - radius, across + radius, down + radius), fill=int(rng.integers(24, 84)))
     soft = small.filter(ImageFilter.GaussianBlur(1.6)).resize((width, height), Image.Resampling.BICUBIC)
-    indexed = soft.copy()
-    indexed.putpalette(ink(ramp(np.zeros(3, np.float32), blend(stage.palette.light, stage.palette.accent, 0.3))))
-    return [Glow(indexed.convert("RGB"), (0, 0), (0, 0), breath=0.3)]
+    colour = _whole(blend(stage.palette.light, stage.palette.accent, 0.3))
+    drift = stage.pixels(0.02)
+    return Plate(Image.new("RGB", (width, height), colour), soft, (0, drift), (0, -drift))
+
+
+def _whole(colour: Colour) -> tuple[int, int, int]:
+    red, green, blue = (int(value) for value in colour)
+    return red, green, blue

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops
+from PIL import Image
 
 from pixeldojo.media.drawing.palette import Colour, ink
 
@@ -47,6 +47,7 @@ class Plate:
         end: Where it is at time 1.
         bob: Pixels it rises and falls.
         beats: How many times it does so over the clip.
+        base: RGB, what stands below it without a mask: pasting that costs a twentieth.
     """
 
     image: Image.Image
@@ -55,33 +56,14 @@ class Plate:
     end: tuple[int, int]
     bob: float = 0.0
     beats: float = 1.0
+    base: Image.Image | None = None
 
     def draw(self, canvas: Image.Image, time: float) -> None:
         left, top = _between(self.start, self.end, time)
-        lift = round(self.bob * math.sin(2 * math.pi * self.beats * time))
-        canvas.paste(self.image, (left, top + lift), self.mask)
-
-
-@dataclass(frozen=True, slots=True)
-class Glow:
-    """Light added to what is already there; breathes by `breath` (0..1 of its strength) `beats` times."""
-
-    image: Image.Image
-    start: tuple[int, int]
-    end: tuple[int, int]
-    breath: float = 0.0
-    beats: float = 2.0
-
-    def draw(self, canvas: Image.Image, time: float) -> None:
-        left, top = _between(self.start, self.end, time)
-        box = _clip((left, top, left + self.image.width, top + self.image.height), canvas.size)
-        if box is None:
-            return
-        light = self.image.crop((box[0] - left, box[1] - top, box[2] - left, box[3] - top))
-        if self.breath:
-            strength = 1 - self.breath * (0.5 - 0.5 * math.cos(2 * math.pi * self.beats * time))
-            light = light.point([round(value * strength) for value in range(256)] * 3)
-        canvas.paste(ImageChops.screen(canvas.crop(box), light), box)
+        top += round(self.bob * math.sin(2 * math.pi * self.beats * time))
+        canvas.paste(self.image, (left, top), self.mask)
+        if self.base is not None:
+            canvas.paste(self.base, (left, top + self.image.height))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,32 +140,30 @@ class Water:
         rows = canvas.height - self.shore
         if rows < 1 or self.shore < 1:
             return
-        mirror = Image.fromarray(self._mirror(np.asarray(canvas), rows, time))
+        mirror = Image.fromarray(self._mirror(canvas, rows, time))
         mirror.paste(self.deep, (0, 0), self.depth)
         mirror.paste(self.glints, (-round(self.glint_travel * time), 0), self.glint_mask)
         canvas.paste(mirror, (0, self.shore))
 
-    def _mirror(self, pixels: NDArray[np.uint8], rows: int, time: float) -> NDArray[np.uint8]:
+    def _mirror(self, canvas: Image.Image, rows: int, time: float) -> NDArray[np.uint8]:
         depth = np.arange(rows, dtype=np.float32)
         near = depth / rows
         phase = 2 * math.pi * (4 * time) + self.seed
-        wave = np.sin(26 * np.sqrt(near + 0.02) * 6 - phase) + 0.6 * np.sin(41 * np.sqrt(near + 0.05) * 5 + phase / 2)
+        wave = np.sin(156 * np.sqrt(near + 0.02) - phase) + 0.6 * np.sin(205 * np.sqrt(near + 0.05) + phase / 2)
         above = self.shore - 1 - depth * self.squash - wave * self.ripple * (0.2 + near)
-        source = np.clip(np.rint(above), 0, self.shore - 1).astype(np.intp)
-        mirrored = pixels[source]
-        shifts = np.rint(wave * self.ripple * (0.3 + 1.4 * near)).astype(np.intp).tolist()
-        for row, shift in enumerate(shifts):
+        sources = np.clip(np.rint(above), 0, self.shore - 1).astype(np.intp)
+        first = int(sources.min())
+        pixels = np.asarray(canvas.crop((0, first, canvas.width, self.shore)))
+        shifts = np.rint(wave * self.ripple * (0.3 + 1.4 * near)).astype(np.intp)
+        shifts = np.clip(shifts, 1 - canvas.width, canvas.width - 1)
+        mirrored = pixels[sources - first]
+        for row, (source, shift) in enumerate(zip((sources - first).tolist(), shifts.tolist(), strict=True)):
             if shift > 0:
-                mirrored[row, shift:] = mirrored[row, :-shift].copy()
+                mirrored[row, shift:] = pixels[source, :-shift]
             elif shift < 0:
-                mirrored[row, :shift] = mirrored[row, -shift:].copy()
+                mirrored[row, :shift] = pixels[source, -shift:]
         return mirrored
 
 
 def _between(start: tuple[int, int], end: tuple[int, int], time: float) -> tuple[int, int]:
     return round(start[0] + (end[0] - start[0]) * time), round(start[1] + (end[1] - start[1]) * time)
-
-
-def _clip(box: tuple[int, int, int, int], size: tuple[int, int]) -> tuple[int, int, int, int] | None:
-    left, top, right, bottom = max(0, box[0]), max(0, box[1]), min(size[0], box[2]), min(size[1], box[3])
-    return (left, top, right, bottom) if right > left and bottom > top else None

@@ -57,16 +57,18 @@ def peaks(rng: np.random.Generator, positions: Field, *, cells: float, octaves: 
     return (0.78 * folded + 0.22 * fine).astype(np.float32)
 
 
-def stars(rng: np.random.Generator, rows: int, columns: int, count: int) -> NDArray[np.uint8]:
-    """Return a sky of stars as brightness, shape (rows, columns): many faint, few bright with a small cross."""
-    sky = np.zeros((rows, columns), np.uint8)
+def stars(rng: np.random.Generator, shape: tuple[int, int], rows: int, count: int) -> NDArray[np.uint8]:
+    """Return a sky of stars as brightness: many faint, few bright with a small cross, fewer towards `rows`."""
+    sky = np.zeros(shape, np.uint8)
     down = rng.integers(0, rows, count)
-    across = rng.integers(0, columns, count)
-    sky[down, across] = (60 + 195 * rng.random(count) ** 4).astype(np.uint8)
-    for row, column in zip(down[: count // 30], across[: count // 30], strict=True):
-        sky[max(0, row - 1) : row + 2, column] = 190
-        sky[row, max(0, column - 1) : column + 2] = 190
-        sky[row, column] = 255
+    across = rng.integers(0, shape[1], count)
+    high = 1 - 0.8 * down / rows
+    sky[down, across] = ((60 + 195 * rng.random(count) ** 4) * high).astype(np.uint8)
+    for row, column in zip(down[: count // 30].tolist(), across[: count // 30].tolist(), strict=True):
+        bright = 235 - 150 * row // rows
+        sky[max(0, row - 1) : row + 2, column] = bright * 3 // 4
+        sky[row, max(0, column - 1) : column + 2] = bright * 3 // 4
+        sky[row, column] = bright
     return sky
 
 

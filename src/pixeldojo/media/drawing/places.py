@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from pixeldojo.media.drawing.curiosities import bokeh, bubbles, planet, rays, shoal, skyline
+from pixeldojo.media.drawing.curiosities import bokeh, bubbles, planet, planet_place, rays, shoal, skyline
 from pixeldojo.media.drawing.landforms import distance_colours, dunes, groves, pines, rolling, summits
 from pixeldojo.media.drawing.layers import Backdrop, Flow, Layer, Plate
 from pixeldojo.media.drawing.noise import flow_field, fractal
@@ -17,9 +17,8 @@ from pixeldojo.media.drawing.scenery import (
     clouds,
     coarse,
     enlarge,
-    grain,
-    halo,
     mist,
+    radiance,
     ridge,
     sky,
     starfield,
@@ -59,10 +58,14 @@ def _lake(stage: Stage) -> list[Layer]:
     shore = stage.pick("shore", 0.56, 0.64)
     layers = _heaven(stage, shore, cover=0.28)
     far = summits(stage, "far", shore - 0.20, 0.17, cells=1.1)
-    layers.append(ridge(stage, "far", far, distance_colours(stage, 0.05), relief=0.7, cells=6, is_rocky=True))
+    layers.append(
+        ridge(stage, "far", far, distance_colours(stage, 0.05), relief=0.7, cells=6, is_rocky=True, foot=shore)
+    )
     layers.append(mist(stage, "mist", shore - 0.16, shore + 0.02, strength=0.6))
     layers.append(
-        ridge(stage, "woods", pines(stage, "woods", shore - 0.02, 0.07, 0.018), distance_colours(stage, 0.62))
+        ridge(
+            stage, "woods", pines(stage, "woods", shore - 0.02, 0.07, 0.018), distance_colours(stage, 0.62), foot=shore
+        )
     )
     layers += [water(stage, shore, ripple=0.004), *_bank(stage), *_subjects(stage, shore + 0.18, 0.30)]
     return layers
@@ -74,7 +77,9 @@ def _mountains(stage: Stage) -> list[Layer]:
         name, travel = f"peaks {number}", stage.pixels(0.012 * (number + 1))
         line = summits(stage, name, level, height, cells=1.0 + 0.3 * number, travel=travel)
         colours = distance_colours(stage, depth)
-        layers.append(ridge(stage, name, line, colours, travel=travel, relief=0.8, cells=5, is_rocky=True))
+        layers.append(
+            ridge(stage, name, line, colours, travel=travel, relief=0.8, cells=5, is_rocky=True, foot=level + 0.36)
+        )
         layers.append(mist(stage, f"mist {number}", level - 0.02, level + 0.22, strength=0.42))
     travel = stage.pixels(0.07)
     near = pines(stage, "near", 0.93, 0.13, 0.035, travel=travel)
@@ -95,7 +100,7 @@ def _hills(stage: Stage) -> list[Layer]:
         if number in {1, 2}:
             line = groves(stage, f"{name} trees", line, 0.020 + 0.016 * number, part=0.45 - 0.1 * number)
         colours = distance_colours(stage, 0.12 + 0.22 * number, green=0.75 if meadow else 0.0)
-        layers.append(ridge(stage, name, line, colours, travel=travel, relief=0.6, cells=3.5))
+        layers.append(ridge(stage, name, line, colours, travel=travel, relief=0.6, cells=3.5, foot=level + 0.26))
     layers += _subjects(stage, 0.90, 0.34)
     return layers
 
@@ -129,17 +134,17 @@ def _desert(stage: Stage) -> list[Layer]:
         travel = stage.pixels(0.012 * (number + 1))
         line = dunes(stage, f"dune {number}", 0.60 + 0.095 * number, 0.06 + 0.022 * number, travel=travel)
         crest = blend(blend(sand, palette.light, 0.35 - 0.05 * number), palette.near, 0.04 * number)
+        foot_row = 0.86 + 0.095 * number
         foot = blend(sand, palette.near, 0.42 + 0.09 * number)
         colours = (crest, foot)
-        layers.append(ridge(stage, f"dune {number}", line, colours, travel=travel, relief=0.35, cells=4))
+        layers.append(ridge(stage, f"dune {number}", line, colours, travel=travel, relief=0.35, cells=4, foot=foot_row))
     layers += _subjects(stage, 0.90, 0.30)
     return layers
 
 
 def _city(stage: Stage) -> list[Layer]:
     shore = stage.pick("shore", 0.70, 0.78)
-    layers = _heaven(stage, shore, cover=0.30)
-    layers.append(halo(stage, (_MIDDLE, shore), 0.9, blend(stage.palette.accent, stage.palette.sky[3], 0.5) * 0.45))
+    layers = _heaven(stage, shore, cover=0.30, lamps=0.45)
     for number in range(3):
         layers += skyline(stage, f"skyline {number}", shore, number)
     layers += [water(stage, shore, ripple=0.008, squash=1.5), *_bank(stage), *_subjects(stage, shore + 0.16, 0.30)]
@@ -153,8 +158,10 @@ def _space(stage: Stage) -> list[Layer]:
     gas = np.clip(dust * 1.7 - 0.42, 0, 1) ** 1.2 * (0.35 + 0.65 * lanes)
     table = ramp(stage.palette.sky[0], stage.palette.sky[1], stage.palette.sky[3], stage.palette.accent)
     colours = table[np.clip(gas * 300, 0, 255).astype(np.intp)]
-    back = Backdrop(grain(enlarge(colours, stage.width, stage.height), stage))
-    layers: list[Layer] = [back, starfield(stage, 2.0, density=1.5), *planet(stage)]
+    at, radius = planet_place(stage)
+    colours += stage.palette.sky[3] * (0.55 * radiance(stage, (rows, columns), at, radius * 1.7))[..., None]
+    back = Backdrop(enlarge(colours, stage, stage.width, stage.height))
+    layers: list[Layer] = [back, starfield(stage, 2.0, density=1.5), planet(stage)]
     layers += _subjects(stage, 0.80, 0.42)
     return layers
 
@@ -190,7 +197,7 @@ def _studio(stage: Stage) -> list[Layer]:
     clouded = 0.12 * fractal(stage.chance("cloth"), rows, columns, cells=2, octaves=3)
     table = ramp(blend(palette.sky[0], palette.near, 0.3), palette.sky[1], palette.sky[2], palette.sky[3])
     colours = table[np.clip(255 * (bright * 0.95 + clouded - 0.06), 0, 255).astype(np.intp)]
-    layers: list[Layer] = [Backdrop(grain(enlarge(colours, stage.width, stage.height), stage)), *bokeh(stage)]
+    layers: list[Layer] = [Backdrop(enlarge(colours, stage, stage.width, stage.height)), bokeh(stage)]
     subject = stage.reading.subject or stage.chance("still life").choice(_STILL_LIFE)
     sprite = draw_subject(stage, subject, stage.pixels(0.94), lit=True)
     left = (stage.width - sprite.image.width) // 2
@@ -238,9 +245,9 @@ def _abstract(stage: Stage) -> list[Layer]:
     return layers
 
 
-def _heaven(stage: Stage, horizon: float, *, cover: float) -> list[Layer]:
+def _heaven(stage: Stage, horizon: float, *, cover: float, lamps: float = 0.0) -> list[Layer]:
     """Return sky, sun or moon and stars, and clouds."""
-    layers: list[Layer] = [sky(stage, horizon)]
+    layers: list[Layer] = [sky(stage, horizon, lamps=lamps)]
     if stage.palette.is_dark:
         layers.append(starfield(stage, horizon))
     layers.append(sun(stage, horizon))

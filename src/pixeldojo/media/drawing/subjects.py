@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from pixeldojo.media.drawing.palette import Colour, blend
 from pixeldojo.media.drawing.stage import Stage
 from pixeldojo.media.drawing.vocabulary import Subject
 
-_SUPERSAMPLE = 3
-_LARGEST_SPRITE = 900
+_LARGE_SIDE = 320
 
 # Each shape: a tone, a kind (`o` ellipse by its box, `p` straight outline, `s` smooth outline), then numbers.
 _OUTLINES = {
@@ -230,40 +229,45 @@ def draw_subject(stage: Stage, subject: Subject, side: int, *, lit: bool) -> Spr
     `lit` gives it its own colours, as in a studio; otherwise it stands dark against the light with a bright rim.
     """
     name = subject.value if lit or subject not in _PEOPLE else "figure"
-    large = min(side, _LARGEST_SPRITE) * _SUPERSAMPLE
-    canvas = Image.new("RGB", (large, large))
-    mask = Image.new("L", (large, large))
-    tones = _tones(stage, lit=lit)
+    finer = 2 if side > _LARGE_SIDE else 3
+    tones = {tone: _whole(colour) for tone, colour in _tones(stage, lit=lit).items()}
+    canvas = Image.new("RGB", (side * finer, side * finer), tones[_SHAPES[name][0][0]])
+    mask = Image.new("L", canvas.size)
+    pens = ImageDraw.Draw(canvas), ImageDraw.Draw(mask)
     for tone, kind, numbers in _SHAPES[name]:
-        colour = tuple(int(value) for value in np.clip(tones[tone], 0, 255))
-        for target, fill in ((ImageDraw.Draw(canvas), colour), (ImageDraw.Draw(mask), 255)):
-            _fill(target, kind, numbers * np.float32(large / 100), fill)
-    return _finish(stage, canvas.resize((side, side), Image.Resampling.BOX), mask, side, lit=lit)
+        points = numbers * np.float32(side * finer / 100)
+        _fill(pens[0], kind, points, tones[tone])
+        _fill(pens[1], kind, points, 255)
+    return _model(stage, canvas.reduce(finer), mask.reduce(finer), lit=lit)
 
 
-def _finish(stage: Stage, flat: Image.Image, mask: Image.Image, side: int, *, lit: bool) -> Sprite:
-    """Model flat shapes: a rim where the light comes from, shade on the other side and towards the ground."""
-    small = mask.resize((side, side), Image.Resampling.BOX)
-    cover = np.asarray(small).astype(np.float32) / 255
-    reach = max(1, side // (34 if lit else 70))
+def _model(stage: Stage, flat: Image.Image, mask: Image.Image, *, lit: bool) -> Sprite:
+    """Model flat shapes: a rim where the light comes from, shade on the other side."""
+    reach = max(1, flat.width // (34 if lit else 70))
     towards = reach if stage.is_lit_from_left else -reach
-    soft = np.asarray(small.filter(ImageFilter.GaussianBlur(reach * 0.8))).astype(np.float32) / 255
-    rim = np.clip(cover - _shifted(soft, reach, towards), 0, 1)
-    dim = np.clip(cover - _shifted(soft, -(reach // 2), -towards), 0, 1)
-    fall = np.linspace(1.06, 0.80 if lit else 0.9, side, dtype=np.float32)[:, None]
-    pixels = np.asarray(flat).astype(np.float32) / np.maximum(cover, 0.02)[..., None]
-    pixels = pixels * (fall * (1 - (0.5 if lit else 0.3) * dim))[..., None]
-    strength = (0.42 if lit else 0.60) * rim[..., None]
-    pixels += (stage.palette.light - pixels) * strength
-    return Sprite(Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)), small)
+    soft = mask.filter(ImageFilter.BoxBlur(reach * 0.9))
+    rim = ImageChops.subtract(mask, _moved(soft, towards, reach))
+    dim = ImageChops.subtract(mask, _moved(soft, -towards, -(reach // 2)))
+    shadow = Image.new("RGB", flat.size, _whole(stage.palette.near * np.float32(0.5)))
+    light = Image.new("RGB", flat.size, _whole(stage.palette.light))
+    flat.paste(shadow, (0, 0), dim.point([value * (45 if lit else 30) // 100 for value in range(256)]))
+    flat.paste(light, (0, 0), rim.point([value * (42 if lit else 60) // 100 for value in range(256)]))
+    return Sprite(flat, mask)
 
 
-def _shifted(field: NDArray[np.float32], down: int, across: int) -> NDArray[np.float32]:
-    """Return the field moved by whole pixels; its edges are repeated where it left a gap."""
-    reach = max(abs(down), abs(across))
-    wide = np.pad(field, reach, mode="edge")
-    rows, columns = field.shape
-    return wide[reach - down : reach - down + rows, reach - across : reach - across + columns]
+def _moved(mask: Image.Image, across: int, down: int) -> Image.Image:
+    """Return the mask moved by whole pixels, its lowest row repeated below: figures are cut off by the frame."""
+    moved = Image.new("L", mask.size)
+    moved.paste(mask, (across, down))
+    if down < 0:
+        foot = mask.crop((0, mask.height - 1, mask.width, mask.height)).resize((mask.width, -down))
+        moved.paste(foot, (across, mask.height + down))
+    return moved
+
+
+def _whole(colour: Colour) -> tuple[int, int, int]:
+    red, green, blue = (int(value) for value in np.clip(colour, 0, 255))
+    return red, green, blue
 
 
 def _tones(stage: Stage, *, lit: bool) -> dict[str, Colour]:
