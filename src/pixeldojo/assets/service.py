@@ -1,6 +1,6 @@
 """Assets: the files a job gave, their public addresses, their end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,6 +21,11 @@ def assets_folder(job_id: str) -> str:
 def inputs_folder(job_id: str) -> str:
     """Return where our copies of a job's media inputs lie."""
     return f"inputs/{job_id}"
+
+
+def inline_blob_key(job_id: str, digest: str) -> str:
+    """Return where media that came inside a request lies, by its SHA-256."""
+    return f"{inputs_folder(job_id)}/inline-{digest}"
 
 
 class AssetsService:
@@ -63,6 +68,16 @@ class AssetsService:
         if asset.is_deleted or asset.expires_at <= self._clock.now():
             raise Expired("This asset has expired and was deleted. Run the job again to get a new one.")
         return asset
+
+    async def keep_inline_files(self, job_id: str, files: Mapping[str, bytes]) -> None:
+        """Keep media that came inside a request, by SHA-256, for the worker to find."""
+        for digest, content in files.items():
+            await self._blobs.put(inline_blob_key(job_id, digest), content)
+
+    def own_file_name(self, url: str) -> str | None:
+        """Return the file name when the address is one of our own assets; None otherwise."""
+        prefix = f"{self._base_url}/assets/"
+        return url.removeprefix(prefix) if url.startswith(prefix) else None
 
     async def delete_files(self, job_ids: Sequence[str]) -> None:
         """Delete the files of jobs whose time is over: outputs and the copies of inputs."""

@@ -1,5 +1,6 @@
 """What a job is: the row as a value, and what is needed to create one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -76,7 +77,8 @@ class JobRequest:
 
     Attributes:
         key: The API key that asks; it gives account and mode.
-        input: Canonical names, defaults filled in.
+        input: Canonical names, defaults filled in, inline media taken out.
+        inline_files: The media taken out, by SHA-256.
         quote: The price snapshot to keep; `quoted` its amount in millicredits.
         timeout_seconds: How long the upstream may take before the job fails with `timeout`.
         idempotency_key: The caller's key for this request, if given.
@@ -86,6 +88,7 @@ class JobRequest:
     key: ApiKey
     model_id: str
     input: JsonObject
+    inline_files: Mapping[str, bytes]
     webhook_url: str | None
     rehearsal: str | None
     quote: JsonObject

@@ -26,7 +26,7 @@ def job_json(
         "status": str(job.status),
         "model": job.model_id,
         "mode": job.mode,
-        "input": _without_data_uris(job.input),
+        "input": job.input,
         "output": output_json(assets, asset_url) if job.status == JobStatus.COMPLETED else None,
         "assets": [asset_json(asset, asset_url) for asset in assets],
         "creditCost": credits_number(job.shown_cost),
@@ -105,20 +105,6 @@ def _webhook_json(job: Job, delivery: Delivery | None) -> JsonValue:
 
 def _optional_time(moment: datetime | None) -> str | None:
     return None if moment is None else iso_utc(moment)
-
-
-def _without_data_uris(value: JsonValue) -> JsonValue:
-    """Show that media was sent inline without sending it back: `data:image/png;base64,… (1234 characters)`."""
-    if isinstance(value, str):
-        if not value.startswith("data:"):
-            return value
-        head, comma, rest = value.partition(",")
-        return f"{head[:80]}{comma}… ({len(rest)} characters)"
-    if isinstance(value, dict):
-        return {name: _without_data_uris(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_without_data_uris(member) for member in value]
-    return value
 
 
 def _shortened(value: JsonValue) -> JsonValue:

@@ -97,12 +97,17 @@ class JobsService:
         """
         now = self._clock.now()
         job_id = new_id(IdKind.JOB, now)
+        await self._assets.keep_inline_files(job_id, request.inline_files)
+        accepted: Accepted | None = None
         try:
             accepted = await self._database.write(lambda connection: self._create(connection, request, job_id, now))
         except SQLAlchemyError as error:
             raise SubmissionFailed(
                 "The job could not be stored; nothing was charged. Try again with the same Idempotency-Key."
             ) from error
+        finally:
+            if request.inline_files and (accepted is None or accepted.is_replay):
+                await self._assets.delete_files([job_id])
         if not accepted.is_replay:
             await self._engine.announce(Hint.JOB, job_id)
         return accepted

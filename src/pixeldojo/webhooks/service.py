@@ -59,6 +59,11 @@ class WebhooksService:
         async with self._database.read() as connection:
             return await store.find_deliveries(connection, job_ids)
 
+    async def find(self, delivery_id: str) -> Delivery | None:
+        """Return a delivery."""
+        async with self._database.read() as connection:
+            return await store.find_delivery(connection, delivery_id)
+
     async def replay(self, delivery_id: str) -> Delivery | None:
         """Plan a new attempt now, with the same `webhook-id` and body."""
         now = self._clock.now()

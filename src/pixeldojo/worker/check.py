@@ -76,9 +76,7 @@ class CheckStep:
             job = await self._claims.change(job, failures=0, progress=answer.progress)
         return Pause(job, self._within(job, answer.poll_after_seconds))
 
-    async def _troubled(
-        self, job: Job, provider: Provider, operation: Operation, error: UpstreamError
-    ) -> Outcome:
+    async def _troubled(self, job: Job, provider: Provider, operation: Operation, error: UpstreamError) -> Outcome:
         self._log.warning(
             "upstream check failed", job_id=job.id, provider=provider.name, kind=error.kind, why=error.message
         )
@@ -93,9 +91,7 @@ class CheckStep:
 
     async def _time_out(self, job: Job, provider: Provider, operation: Operation) -> Outcome:
         await self._cancel(job, provider, operation)
-        late = JobFailure(
-            JobFailureCode.TIMEOUT, "The upstream did not finish the job in time. You were not charged."
-        )
+        late = JobFailure(JobFailureCode.TIMEOUT, "The upstream did not finish the job in time. You were not charged.")
         return Ended(await self._claims.fail(job, late))
 
     async def _cancel(self, job: Job, provider: Provider, operation: Operation) -> bool:

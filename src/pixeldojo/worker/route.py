@@ -39,12 +39,17 @@ class Router:
 
 
 def build_call(
-    route: Route, model: Model, job: Job, files: tuple[InputFile, ...], attempt_id: str, media_urls: Mapping[str, str]
+    route: Route,
+    model: Model,
+    job: Job,
+    files: tuple[InputFile, ...],
+    attempt_id: str,
+    media_urls: Mapping[tuple[str, int], str],
 ) -> Call:
     """Return the request to an upstream: our words, and for a real upstream its own.
 
     Args:
-        media_urls: By blob key, the address under which the upstream can fetch a media input.
+        media_urls: By parameter and index, the address under which the upstream can fetch a media input.
     """
     arguments: JsonObject = job.input
     if route.upstream is not None:

@@ -13,6 +13,7 @@ from pixeldojo.catalog.schema import Model
 from pixeldojo.core.clock import Clock
 from pixeldojo.core.errors import JobFailure, JobFailureCode, NotFound
 from pixeldojo.core.ids import IdKind, new_id
+from pixeldojo.core.json_types import JsonValue
 from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.job import Job
 from pixeldojo.jobs.states import Step
@@ -25,13 +26,14 @@ from pixeldojo.providers.contract import (
     UpstreamErrorKind,
 )
 from pixeldojo.worker.collect import CollectStep
-from pixeldojo.worker.inputs import InputCollector, UnusableInput
+from pixeldojo.worker.inputs import InputCollector, InputNotReady, UnusableInput
 from pixeldojo.worker.outcome import Ended, GoOn, Outcome, Pause
 from pixeldojo.worker.route import Route, Router, build_call
 
 # Refusals before acceptance that are worth another try, and how many tries all upstreams share.
 _TRIES = 6
 _RESUBMITS = 3
+_INPUT_TRIES = 3
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 60.0
 
@@ -67,28 +69,30 @@ class SubmitStep:
 
     async def run(self, job: Job) -> Outcome:
         """Take the step from `submit`, or from `submitting` when an earlier call got no answer."""
-        is_repeat = job.step == Step.SUBMITTING
-        if not is_repeat and (early := _reason_to_end(job, self._clock)) is not None:
-            return Ended(await self._claims.fail(job, early))
+        try:
+            job, model, files = await self._prepare(job)
+            routes = self._router.routes(model, job, files)
+            route = _choose(job, model, routes)
+        except InputNotReady as error:
+            return await self._later(job, str(error))
+        except _CannotRun as error:
+            return Ended(await self._claims.fail(job, error.failure))
+        return await self._submit(job, model, files, route, len(routes))
+
+    async def _prepare(self, job: Job) -> tuple[Job, Model, tuple[InputFile, ...]]:
+        """Return the job with its model and its files, ready to be sent."""
+        early = _reason_to_end(job, self._clock)
+        if early is not None:
+            raise _CannotRun(early)
         try:
             model = self._catalog.find(job.model_id)
             job, files = await self._inputs.collect(job, model)
-        except NotFound:
+        except NotFound as error:
             gone = JobFailure(JobFailureCode.UPSTREAM_UNAVAILABLE, "This model is no longer offered here.")
-            return Ended(await self._claims.fail(job, gone))
+            raise _CannotRun(gone) from error
         except UnusableInput as error:
-            return Ended(await self._claims.fail(job, JobFailure(JobFailureCode.INVALID_INPUT, str(error))))
-        routes = self._router.routes(model, job, files)
-        if not routes:
-            none = JobFailure(
-                JobFailureCode.UPSTREAM_UNAVAILABLE,
-                f"No upstream of {model.id} is set up on this server; its operator has to add credentials.",
-            )
-            return Ended(await self._claims.fail(job, none))
-        route = routes[job.upstream_index % len(routes)]
-        if is_repeat and (not route.provider.is_resubmit_safe or job.failures > _RESUBMITS):
-            return Ended(await self._claims.fail(job, _UNKNOWN))
-        return await self._submit(job, model, files, route, len(routes))
+            raise _CannotRun(JobFailure(JobFailureCode.INVALID_INPUT, str(error))) from error
+        return job, model, files
 
     async def _submit(
         self, job: Job, model: Model, files: tuple[InputFile, ...], route: Route, route_count: int
@@ -136,6 +140,13 @@ class SubmitStep:
             return GoOn(job)
         return Pause(job, max(_pause_seconds(job.failures), error.retry_after_seconds or 0.0))
 
+    async def _later(self, job: Job, why: str) -> Outcome:
+        """An input's server did not answer: try again a few times before the job fails for it."""
+        if job.failures >= _INPUT_TRIES:
+            return Ended(await self._claims.fail(job, JobFailure(JobFailureCode.INVALID_INPUT, why)))
+        job = await self._claims.change(job, failures=job.failures + 1)
+        return Pause(job, _pause_seconds(job.failures))
+
     async def _unanswered(self, job: Job, route: Route) -> Outcome:
         """The upstream may have the work. Repeat only where that is proven harmless."""
         if not route.provider.is_resubmit_safe or job.failures >= _RESUBMITS:
@@ -151,7 +162,18 @@ _UNKNOWN = JobFailure(
 )
 
 
+class _CannotRun(Exception):
+    """The job ends here, for this reason."""
+
+    def __init__(self, failure: JobFailure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 def _reason_to_end(job: Job, clock: Clock) -> JobFailure | None:
+    """Return why a job that no upstream has seen should not be sent any more."""
+    if job.step == Step.SUBMITTING:
+        return None
     if job.cancel_requested_at is not None:
         return JobFailure(JobFailureCode.CANCELED, "The job was cancelled before it was submitted.")
     if clock.now() >= job.deadline_at:
@@ -159,7 +181,19 @@ def _reason_to_end(job: Job, clock: Clock) -> JobFailure | None:
     return None
 
 
-def _operation_json(operation: Operation, route: Route) -> dict[str, object]:
+def _choose(job: Job, model: Model, routes: tuple[Route, ...]) -> Route:
+    """Return the upstream whose turn it is."""
+    if not routes:
+        message = f"No upstream of {model.id} is set up on this server; its operator has to add credentials."
+        raise _CannotRun(JobFailure(JobFailureCode.UPSTREAM_UNAVAILABLE, message))
+    route = routes[job.upstream_index % len(routes)]
+    is_repeat = job.step == Step.SUBMITTING
+    if is_repeat and (not route.provider.is_resubmit_safe or job.failures > _RESUBMITS):
+        raise _CannotRun(_UNKNOWN)
+    return route
+
+
+def _operation_json(operation: Operation, route: Route) -> dict[str, JsonValue]:
     return {**asdict(operation), "provider": route.provider.name}
 
 

@@ -1,0 +1,26 @@
+"""The HTTP application: routers, error handlers, the frame around every request. HTTP and nothing else."""
+
+from fastapi import FastAPI
+
+from pixeldojo import __version__
+from pixeldojo.api import assets, credits, health, jobs, models, openapi, runs, webhooks
+from pixeldojo.api.errors import install_error_handlers
+from pixeldojo.api.middleware import RequestFrame
+from pixeldojo.api.services import Services
+
+
+def build_app(services: Services) -> FastAPI:
+    """Return the application over services that were built elsewhere."""
+    app = FastAPI(title="PixelDojo API", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.services = services
+    app.state.is_stopping = False
+    app.state.idempotency_in_flight = set()
+    for resource in (models, runs, jobs, credits, webhooks):
+        app.include_router(resource.router, prefix="/api/v1")
+    app.include_router(openapi.router, prefix="/api")
+    app.include_router(assets.router)
+    app.include_router(health.router)
+    install_error_handlers(app, services.log)
+    app.add_middleware(RequestFrame, services=services)
+    app.state.openapi_bytes = openapi.build_document(app, services.settings.base_url)
+    return app

@@ -1,0 +1,59 @@
+"""Who is calling: from the Authorization header to an API key with its scope and its rate."""
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import Request
+from fastapi.security.utils import get_authorization_scheme_param
+
+from pixeldojo.accounts.keys import ApiKey, Scope
+from pixeldojo.api.limits import client_address, count_request
+from pixeldojo.api.services import Services
+from pixeldojo.core.errors import Forbidden, Unauthorized
+
+# Wrong keys from one address in a minute before it has to wait.
+_FAILURES_PER_MINUTE = 60
+
+
+def services_of(request: Request) -> Services:
+    """Return the services this application was built with."""
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    return services
+
+
+def needs(scope: Scope) -> Callable[[Request], Awaitable[ApiKey]]:
+    """Return a dependency that lets a request in only with a key that has the scope, and within its rate."""
+
+    async def authenticate(request: Request) -> ApiKey:
+        services = services_of(request)
+        key = await _identify(request, services)
+        rate = key.rate_per_minute or services.settings.rate_per_minute
+        await count_request(request, services, f"key:{key.id}", rate)
+        if scope not in key.scopes:
+            raise Forbidden(
+                f"The API key {key.prefix}… lacks the scope {scope}; it has "
+                f"{', '.join(sorted(key.scopes)) or 'none'}. Create a key with that scope."
+            )
+        return key
+
+    return authenticate
+
+
+async def count_public(request: Request) -> None:
+    """Count a request that needs no key against the limit of its address."""
+    services = services_of(request)
+    address = client_address(request, services.settings)
+    await count_request(request, services, f"address:{address}", services.settings.public_rate_per_minute)
+
+
+async def _identify(request: Request, services: Services) -> ApiKey:
+    scheme, secret = get_authorization_scheme_param(request.headers.get("authorization"))
+    challenge = {"WWW-Authenticate": 'Bearer realm="PixelDojo"'}
+    try:
+        if scheme.lower() != "bearer" or not secret:
+            raise Unauthorized("This endpoint needs an API key: send 'Authorization: Bearer pd_…'.")
+        return await services.accounts.authenticate(secret)
+    except Unauthorized as error:
+        address = client_address(request, services.settings)
+        await count_request(request, services, f"refused:{address}", _FAILURES_PER_MINUTE)
+        raise Unauthorized(error.message, headers=challenge) from None

@@ -1,0 +1,90 @@
+"""How errors leave: one JSON shape, the codes and statuses of core/errors.py, and never a stack."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from structlog.typing import FilteringBoundLogger
+
+from pixeldojo.core.errors import (
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    PixelDojoError,
+    ServiceUnavailable,
+    UnsupportedMediaType,
+    ValidationError,
+    Violation,
+)
+
+_HTTP_ERRORS: dict[int, type[PixelDojoError]] = {
+    404: NotFound,
+    405: MethodNotAllowed,
+    413: PayloadTooLarge,
+    415: UnsupportedMediaType,
+}
+_MESSAGES = {
+    404: "There is nothing at this address. The API lives under /api/v1; /api/openapi lists every route.",
+    405: "This address does not take that method; the Allow header lists the ones it takes.",
+}
+
+
+def error_response(error: PixelDojoError, request_id: str) -> Response:
+    """Return the error as callers see it."""
+    body: dict[str, object] = {
+        "code": error.code,
+        "message": error.message,
+        "status": error.status,
+        "requestId": request_id,
+    }
+    if error.details:
+        body["details"] = [{"path": detail.path, "message": detail.message} for detail in error.details]
+    return JSONResponse({"error": body}, status_code=error.status, headers=error.headers)
+
+
+def install_error_handlers(app: FastAPI, log: FilteringBoundLogger) -> None:
+    """Give every way in which a request can go wrong its answer."""
+
+    async def known(request: Request, error: Exception) -> Response:
+        assert isinstance(error, PixelDojoError)
+        if error.status >= 500:
+            log.error("request failed", code=error.code, why=error.message, cause=repr(error.__cause__))
+        return error_response(error, request.state.request_id)
+
+    async def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        kind = _HTTP_ERRORS.get(error.status_code, ValidationError)
+        message = _MESSAGES.get(error.status_code, str(error.detail))
+        return error_response(kind(message, headers=error.headers), request.state.request_id)
+
+    async def parameters(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        details = [_parameter_violation(problem) for problem in error.errors()]
+        summary = "; ".join(f"{detail.path}: {detail.message}" for detail in details)
+        return error_response(ValidationError(summary, details=details), request.state.request_id)
+
+    app.add_exception_handler(PixelDojoError, known)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(RequestValidationError, parameters)
+
+
+def unexpected_error(error: Exception) -> PixelDojoError:
+    """Return what the caller is told about a fault of ours: nothing that tells how we are built."""
+    if isinstance(error, ConnectionError | TimeoutError):
+        return ServiceUnavailable(
+            "A part of the service does not answer at the moment. Try again shortly.", headers={"Retry-After": "5"}
+        )
+    return InternalError("Something went wrong on our side. The request id finds it in the server's log.")
+
+
+def _parameter_violation(problem: Mapping[str, object]) -> Violation:
+    location = problem.get("loc", ())
+    assert isinstance(location, Sequence)
+    path = ".".join(str(part) for part in location[1:])
+    given = problem.get("input")
+    shown = f" (it was {json.dumps(given)[:100]})" if isinstance(given, str | int | float) else ""
+    return Violation(path, f"{problem.get('msg', 'cannot be used')}{shown}")

@@ -1,0 +1,120 @@
+"""GET /jobs, GET /jobs/{jobId}, cancelling, and sending a webhook again."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import JSONResponse
+
+from pixeldojo.accounts.keys import ApiKey, Scope
+from pixeldojo.api.auth import needs, services_of
+from pixeldojo.api.responses import answer, error_answers
+from pixeldojo.core.clock import iso_utc
+from pixeldojo.core.errors import ValidationError, Violation
+from pixeldojo.jobs.job import JobFilter
+from pixeldojo.jobs.service import CancelResult
+from pixeldojo.jobs.states import JobStatus
+
+router = APIRouter(tags=["jobs"])
+
+_CURSOR = re.compile(r"job_[0-9a-z]{32}")
+_SAID = {
+    CancelResult.CANCELED: "The job was cancelled before an upstream had it; nothing was charged.",
+    CancelResult.REQUESTED: "The upstream is asked to stop. The job ends failed with the code canceled if it does, "
+    "uncharged; if it finishes first, the job completes and is charged.",
+    CancelResult.NOT_SUPPORTED: "This upstream cannot be stopped: the job goes on, and its outcome decides the charge.",
+}
+
+
+@router.get(
+    "/jobs",
+    summary="List recent jobs",
+    operation_id="listJobs",
+    responses={**answer(200, "JobPage", "One page, newest first."), **error_answers(400, 401, 403, 429)},
+)
+async def list_jobs(
+    request: Request,
+    key: Annotated[ApiKey, Depends(needs(Scope.JOBS_READ))],
+    limit: Annotated[int, Query(ge=1, le=100, description="Jobs on a page.")] = 20,
+    cursor: Annotated[str | None, Query(description="`nextCursor` of the page before.")] = None,
+    status: Annotated[JobStatus | None, Query(description="Only jobs in this state.")] = None,
+    model: Annotated[str | None, Query(description="Only jobs of this model id.")] = None,
+    created_after: Annotated[datetime | None, Query(description="Only jobs created after this time.")] = None,
+    created_before: Annotated[datetime | None, Query(description="Only jobs created before this time.")] = None,
+) -> JSONResponse:
+    """List the jobs of this account and mode; jobs whose time is over are left out."""
+    if cursor is not None and not _CURSOR.fullmatch(cursor):
+        violation = Violation("cursor", "must be the nextCursor of an earlier page, unchanged")
+        raise ValidationError(f"cursor: {violation.message}", details=[violation])
+    services = services_of(request)
+    wanted = JobFilter(limit, cursor, status, model, _aware(created_after), _aware(created_before))
+    page, next_cursor = await services.jobs.list_page(key, wanted)
+    return JSONResponse({"jobs": await services.jobs.present(page), "nextCursor": next_cursor})
+
+
+@router.get(
+    "/jobs/{job_id}",
+    summary="Look at a job",
+    operation_id="getJob",
+    responses={**answer(200, "Job", "The job as it stands."), **error_answers(401, 403, 404, 410, 429)},
+)
+async def get_job(
+    request: Request, job_id: str, key: Annotated[ApiKey, Depends(needs(Scope.JOBS_READ))]
+) -> JSONResponse:
+    """Return status, outputs and cost of a job."""
+    services = services_of(request)
+    job = await services.jobs.get(key, job_id)
+    return JSONResponse((await services.jobs.present([job]))[0])
+
+
+@router.post(
+    "/jobs/{job_id}/cancel",
+    status_code=202,
+    summary="Cancel a job",
+    operation_id="cancelJob",
+    responses={
+        **answer(202, "Cancelling", "What came of it so far."),
+        **error_answers(401, 403, 404, 409, 410, 429),
+    },
+)
+async def cancel_job(
+    request: Request, job_id: str, key: Annotated[ApiKey, Depends(needs(Scope.JOBS_WRITE))]
+) -> JSONResponse:
+    """Stop a job if that is still possible, and say truthfully whether it is."""
+    job, result = await services_of(request).jobs.cancel(key, job_id)
+    body: dict[str, Any] = {"jobId": job.id, "status": str(job.status), "cancel": str(result), "message": _SAID[result]}
+    return JSONResponse(body, status_code=202)
+
+
+@router.post(
+    "/jobs/{job_id}/webhook",
+    status_code=202,
+    summary="Send a job's webhook again",
+    operation_id="replayWebhook",
+    responses={
+        **answer(202, "Replay", "The delivery that is being tried again."),
+        **error_answers(400, 401, 403, 404, 409, 410, 429),
+    },
+)
+async def replay_webhook(
+    request: Request, job_id: str, key: Annotated[ApiKey, Depends(needs(Scope.JOBS_WRITE))]
+) -> JSONResponse:
+    """Deliver the webhook of an ended job again, with the same `webhook-id` and body."""
+    delivery = await services_of(request).jobs.replay_webhook(key, job_id)
+    body: dict[str, Any] = {
+        "deliveryId": delivery.id,
+        "jobId": job_id,
+        "url": delivery.url,
+        "status": delivery.status,
+        "attempts": delivery.attempt_count,
+        "nextAttemptAt": iso_utc(delivery.next_attempt_at) if delivery.next_attempt_at else None,
+    }
+    return JSONResponse(body, status_code=202)
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    """Take a time without a zone for UTC."""
+    if moment is None or moment.tzinfo is not None:
+        return moment
+    return moment.replace(tzinfo=UTC)

@@ -1,0 +1,48 @@
+"""Rate limits at the door: by key where there is one, by address for discovery and assets."""
+
+from ipaddress import ip_address
+
+from fastapi import Request
+
+from pixeldojo.api.services import Services
+from pixeldojo.core.errors import RateLimitExceeded
+from pixeldojo.core.settings import Settings
+from pixeldojo.limiter import RateStatus
+
+
+async def count_request(request: Request, services: Services, subject: str, per_minute: int) -> None:
+    """Count a request against a subject's limit; the figures go into the answer's headers.
+
+    Raises:
+        RateLimitExceeded: when the limit is reached.
+    """
+    status = await services.limiter.hit(subject, per_minute)
+    request.state.rate = status
+    if not status.is_allowed:
+        raise _exceeded(status)
+
+
+def _exceeded(status: RateStatus) -> RateLimitExceeded:
+    return RateLimitExceeded(
+        f"More than {status.limit} requests in a minute. The next one is welcome in "
+        f"{status.retry_after_seconds} s; polling with back-off or a webhook needs fewer.",
+        headers={"Retry-After": str(status.retry_after_seconds)},
+    )
+
+
+def client_address(request: Request, settings: Settings) -> str:
+    """Return the address a request came from; behind a trusted proxy, the one the proxy saw."""
+    peer = request.client.host if request.client else "unknown"
+    forwarded = [part.strip() for part in request.headers.get("x-forwarded-for", "").split(",") if part.strip()]
+    # From the right: each hop is believed only as long as the one that reports it is ours.
+    while forwarded and _is_trusted(peer, settings):
+        peer = forwarded.pop()
+    return peer
+
+
+def _is_trusted(address: str, settings: Settings) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in settings.trusted_proxies)

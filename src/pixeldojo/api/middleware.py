@@ -1,0 +1,99 @@
+"""What every request goes through: an id, a bound on its body, the log line, and the last net under faults."""
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pixeldojo.api.errors import error_response, unexpected_error
+from pixeldojo.api.services import Services
+from pixeldojo.core.errors import PayloadTooLarge
+from pixeldojo.core.ids import IdKind, new_id
+from pixeldojo.limiter import RateStatus
+
+
+class RequestFrame:
+    """The outermost layer, plain ASGI: it never holds a body in memory and never fails."""
+
+    def __init__(self, app: ASGIApp, services: Services) -> None:
+        self._app = app
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = new_id(IdKind.REQUEST, self._services.clock.now())
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        started = self._services.clock.monotonic()
+        answer = _Answer(send, state, request_id)
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, _Bounded(receive, scope, self._services.settings.max_body_bytes), answer)
+            except Exception as error:
+                self._services.log.exception("request broke", path=scope["path"])
+                if not answer.has_begun:
+                    await error_response(unexpected_error(error), request_id)(scope, receive, answer)
+            self._services.log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=answer.status,
+                seconds=round(self._services.clock.monotonic() - started, 4),
+            )
+
+
+class _Answer:
+    """Adds the headers that every answer carries."""
+
+    def __init__(self, send: Send, state: dict[str, object], request_id: str) -> None:
+        self._send = send
+        self._state = state
+        self._request_id = request_id
+        self.status = 0
+
+    @property
+    def has_begun(self) -> bool:
+        return self.status != 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-Id"] = self._request_id
+            headers.setdefault("X-Content-Type-Options", "nosniff")
+            rate = self._state.get("rate")
+            if isinstance(rate, RateStatus):
+                headers["X-RateLimit-Limit"] = str(rate.limit)
+                headers["X-RateLimit-Remaining"] = str(rate.remaining)
+                headers["X-RateLimit-Reset"] = str(rate.reset_at)
+        await self._send(message)
+
+
+class _Bounded:
+    """Hands on the body until it is longer than allowed, whatever its Content-Length said."""
+
+    def __init__(self, receive: Receive, scope: Scope, max_bytes: int) -> None:
+        self._receive = receive
+        self._max_bytes = max_bytes
+        self._seen = 0
+        self._declared = next(
+            (int(value) for name, value in scope["headers"] if name == b"content-length" and value.isdigit()), 0
+        )
+
+    async def __call__(self) -> Message:
+        if self._declared > self._max_bytes:
+            raise self._too_large()
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._seen += len(message.get("body", b""))
+            if self._seen > self._max_bytes:
+                raise self._too_large()
+        return message
+
+    def _too_large(self) -> PayloadTooLarge:
+        return PayloadTooLarge(
+            f"The request body is larger than {self._max_bytes:,} bytes. Send large media as an https address "
+            "instead of inline.",
+            headers={"Connection": "close"},
+        )

@@ -1,0 +1,235 @@
+"""The answers as OpenAPI names them. Shapes of our own; a model's input schema comes from the catalog."""
+
+from typing import Any, TypeAlias
+
+from pixeldojo.core.errors import JobFailureCode, PixelDojoError
+from pixeldojo.jobs.states import JobStatus
+
+Responses: TypeAlias = dict[int | str, dict[str, Any]]
+Schema: TypeAlias = dict[str, Any]
+
+
+def answer(status: int, schema: str, description: str) -> Responses:
+    """Describe a JSON answer by the name of its schema."""
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+    return {status: {"description": description, "content": content}}
+
+
+def error_answers(*statuses: int) -> Responses:
+    """Describe the errors an endpoint can answer with."""
+    described: Responses = {}
+    for status in statuses:
+        codes = sorted({kind.code for kind in _all_errors(PixelDojoError) if kind.status == status})
+        described |= answer(status, "Error", "Error: " + " or ".join(codes) + ".")
+    return described
+
+
+def _all_errors(kind: type[PixelDojoError]) -> list[type[PixelDojoError]]:
+    return [kind, *(below for child in kind.__subclasses__() for below in _all_errors(child))]
+
+
+JOB_ACCEPTED: Responses = {
+    **answer(202, "JobAccepted", "Accepted; its price is held."),
+    **answer(200, "Job", "With `Prefer: wait`: the job, which ended in time."),
+}
+
+_TIME: Schema = {"type": "string", "format": "date-time"}
+_CREDITS: Schema = {"type": "number", "minimum": 0, "multipleOf": 0.001}
+
+
+def _optional(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _object(properties: dict[str, Schema], optional: tuple[str, ...] = ()) -> Schema:
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": properties, "required": required}
+
+
+_ERROR_CODES = sorted({kind.code for kind in _all_errors(PixelDojoError)})
+_URL: Schema = {"type": "string", "format": "uri"}
+_STATUS: Schema = {"type": "string", "enum": [str(status) for status in JobStatus]}
+_MODE: Schema = {"type": "string", "enum": ["test", "live"]}
+
+SCHEMAS: dict[str, Schema] = {
+    "Error": _object(
+        {
+            "error": _object(
+                {
+                    "code": {"type": "string", "enum": _ERROR_CODES},
+                    "message": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "requestId": {"type": "string"},
+                    "details": {
+                        "type": "array",
+                        "items": _object({"path": {"type": "string"}, "message": {"type": "string"}}),
+                    },
+                },
+                optional=("details",),
+            )
+        }
+    ),
+    "RunRequest": {
+        "type": "object",
+        "description": "The inputs of the model, as its request schema says, and optionally a webhook address.",
+        "properties": {"webhook_url": {**_URL, "maxLength": 2048}},
+        "additionalProperties": True,
+    },
+    "JobAccepted": _object(
+        {
+            "jobId": {"type": "string"},
+            "status": {"const": "pending"},
+            "statusUrl": _URL,
+            "creditCost": _CREDITS,
+            "creditsRemaining": _CREDITS,
+            "expiresAt": _TIME,
+        }
+    ),
+    "Asset": _object(
+        {
+            "url": _URL,
+            "kind": {"type": "string", "enum": ["image", "video", "audio", "model3d"]},
+            "contentType": {"type": "string"},
+            "sizeBytes": {"type": "integer", "minimum": 0},
+            "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+            "width": _optional({"type": "integer"}),
+            "height": _optional({"type": "integer"}),
+            "durationSeconds": _optional({"type": "number"}),
+        }
+    ),
+    "JobOutput": {
+        "type": "object",
+        "properties": {
+            "images": {"type": "array", "items": _URL},
+            "video": _URL,
+            "audio": _URL,
+            "model": _URL,
+        },
+    },
+    "JobWebhook": _object(
+        {
+            "url": _URL,
+            "status": {"type": "string", "enum": ["waiting", "pending", "delivered", "failed"]},
+            "deliveryId": _optional({"type": "string"}),
+            "attempts": {"type": "integer", "minimum": 0},
+            "nextAttemptAt": _optional(_TIME),
+            "deliveredAt": _optional(_TIME),
+        },
+        optional=("nextAttemptAt", "deliveredAt"),
+    ),
+    "Job": _object(
+        {
+            "jobId": {"type": "string"},
+            "status": _STATUS,
+            "model": {"type": "string"},
+            "mode": _MODE,
+            "input": {"type": "object"},
+            "output": _optional({"$ref": "#/components/schemas/JobOutput"}),
+            "assets": {"type": "array", "items": {"$ref": "#/components/schemas/Asset"}},
+            "creditCost": _CREDITS,
+            "error": _optional(
+                _object(
+                    {
+                        "code": {"type": "string", "enum": [str(code) for code in JobFailureCode]},
+                        "message": {"type": "string"},
+                    }
+                )
+            ),
+            "webhook": _optional({"$ref": "#/components/schemas/JobWebhook"}),
+            "createdAt": _TIME,
+            "startedAt": _optional(_TIME),
+            "completedAt": _optional(_TIME),
+            "expiresAt": _TIME,
+        }
+    ),
+    "JobPage": _object(
+        {
+            "jobs": {"type": "array", "items": {"$ref": "#/components/schemas/Job"}},
+            "nextCursor": _optional({"type": "string"}),
+        }
+    ),
+    "JobEvent": _object(
+        {
+            "type": {"type": "string", "enum": ["job.completed", "job.failed"]},
+            "timestamp": _TIME,
+            "data": {"$ref": "#/components/schemas/Job"},
+        }
+    ),
+    "Cancelling": _object(
+        {
+            "jobId": {"type": "string"},
+            "status": _STATUS,
+            "cancel": {"type": "string", "enum": ["canceled", "requested", "not_supported"]},
+            "message": {"type": "string"},
+        }
+    ),
+    "Replay": _object(
+        {
+            "deliveryId": {"type": "string"},
+            "jobId": {"type": "string"},
+            "url": _URL,
+            "status": {"const": "pending"},
+            "attempts": {"type": "integer", "minimum": 0},
+            "nextAttemptAt": _optional(_TIME),
+        }
+    ),
+    "Credits": _object(
+        {
+            "mode": _MODE,
+            "available": _CREDITS,
+            "held": _CREDITS,
+            "balances": {
+                "type": "object",
+                "additionalProperties": _object({"available": _CREDITS, "held": _CREDITS}),
+            },
+        }
+    ),
+    "WebhookSecret": _object(
+        {
+            "secret": {"type": "string", "pattern": "^whsec_"},
+            "activeSecrets": {"type": "integer", "minimum": 1},
+            "overlapHours": {"type": "integer"},
+        },
+        optional=("overlapHours",),
+    ),
+    "Model": _object(
+        {
+            "apiId": {"type": "string"},
+            "name": {"type": "string"},
+            "description": {"type": "string"},
+            "modality": {"type": "string", "enum": ["image", "video"]},
+            "capabilities": {"type": "array", "items": {"type": "string"}},
+            "features": {"type": "array", "items": {"type": "string"}},
+            "useCases": {"type": "array", "items": {"type": "string"}},
+            "creditCost": {"type": "object", "required": ["type", "default", "unit"]},
+        }
+    ),
+    "ModelDetail": {
+        "allOf": [
+            {"$ref": "#/components/schemas/Model"},
+            _object(
+                {
+                    "parameters": {"type": "array", "items": {"type": "object"}},
+                    "requestSchema": {"type": "object"},
+                    "outputKind": {"type": "string"},
+                }
+            ),
+        ]
+    },
+    "ModelList": _object(
+        {
+            "models": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}},
+            "total": {"type": "integer"},
+            "imageCount": {"type": "integer"},
+            "videoCount": {"type": "integer"},
+        }
+    ),
+    "ModelSchema": _object({"apiId": {"type": "string"}, "schema": {"type": "object"}}),
+    "Health": _object({"status": {"const": "ok"}}),
+    "Readiness": _object(
+        {
+            "status": {"type": "string", "enum": ["ok", "unavailable"]},
+            "checks": {"type": "object", "additionalProperties": {"type": "string"}},
+        }
+    ),
+}

@@ -1,0 +1,153 @@
+"""The step that makes an upstream's outputs ours: copied, measured, kept; only then is the job completed."""
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+
+from structlog.typing import FilteringBoundLogger
+
+from pixeldojo.assets.service import assets_folder
+from pixeldojo.assets.store import Asset
+from pixeldojo.catalog.load import Catalog
+from pixeldojo.catalog.price import Quote, settle
+from pixeldojo.core.clock import Clock
+from pixeldojo.core.errors import JobFailure, JobFailureCode
+from pixeldojo.core.ids import IdKind, new_id
+from pixeldojo.jobs.claims import JobClaims
+from pixeldojo.jobs.job import Job
+from pixeldojo.media.probe import MediaFacts, UnreadableMedia
+from pixeldojo.net.fetch import FetchErrorKind, FetchFailed
+from pixeldojo.providers.contract import Finished, OutputFile
+from pixeldojo.worker.media_files import MediaFiles
+from pixeldojo.worker.outcome import Ended, GoOn, Outcome, Pause
+
+_FETCH_TRIES = 4
+_TIMED_KINDS = frozenset({"video", "audio"})
+_EXTENSIONS = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "image/avif": "avif",
+    "image/bmp": "bmp",
+    "image/tiff": "tiff",
+    "video/mp4": "mp4",
+    "video/quicktime": "mov",
+    "video/webm": "webm",
+    "video/x-matroska": "mkv",
+    "audio/mpeg": "mp3",
+    "audio/wav": "wav",
+    "audio/ogg": "ogg",
+    "audio/flac": "flac",
+    "audio/mp4": "m4a",
+    "model/gltf-binary": "glb",
+}
+
+
+class CollectStep:
+    """Copies outputs, checks that they are what the model promises, and completes the job."""
+
+    def __init__(
+        self, *, catalog: Catalog, claims: JobClaims, files: MediaFiles, clock: Clock, log: FilteringBoundLogger
+    ) -> None:
+        self._catalog = catalog
+        self._claims = claims
+        self._files = files
+        self._clock = clock
+        self._log = log
+
+    async def run(self, job: Job) -> Outcome:
+        """Take the step on a job whose collecting was begun elsewhere: what the upstream gave is asked for again."""
+        if job.operation is None:
+            lost = "The upstream's answer was lost when a server of ours stopped. You were not charged."
+            return Ended(await self._claims.fail(job, JobFailure(JobFailureCode.UPSTREAM_UNKNOWN, lost)))
+        return GoOn(await self._claims.ask_again(job))
+
+    async def collect(self, job: Job, finished: Finished) -> Outcome:
+        """Copy what the upstream gave and complete the job."""
+        job = await self._claims.begin_collect(job, finished.upstream_cost)
+        if not finished.outputs:
+            return await self._broken(job, "the upstream finished without an output")
+        try:
+            async with self._files.scratch_folder() as folder:
+                found = [
+                    await self._keep(job, output, position, folder) for position, output in enumerate(finished.outputs)
+                ]
+        except UnreadableMedia as error:
+            return await self._broken(job, f"the upstream gave a file that cannot be used: {error}")
+        except FetchFailed as error:
+            return await self._not_fetched(job, error)
+        finally:
+            _discard(finished)
+        captured = settle(
+            Quote.from_json(job.quote), outputs_delivered=len(found), measured_seconds=_measured_seconds(found)
+        )
+        return Ended(await self._claims.complete(job, found, captured))
+
+    async def _keep(self, job: Job, output: OutputFile, position: int, folder: Path) -> Asset:
+        path = await self._on_disk(output, folder / str(position))
+        facts = await self._files.measure(path)
+        expected = self._catalog.find(job.model_id).output.kind
+        if facts.kind != expected:
+            raise UnreadableMedia(f"it is {facts.content_type}, and this model makes {expected}")
+        asset = _describe(job, facts, position, await self._files.digest(path), self._clock)
+        await self._files.blobs.put(asset.blob_key, path)
+        return asset
+
+    async def _on_disk(self, output: OutputFile, path: Path) -> Path:
+        if output.path is not None:
+            return output.path
+        if output.content is not None:
+            await asyncio.to_thread(path.write_bytes, output.content)
+        elif output.url is not None:
+            await self._files.fetch(output.url, path)
+        return path
+
+    async def _not_fetched(self, job: Job, error: FetchFailed) -> Outcome:
+        """An output could not be copied: the upstream still has it, so ask for it again a few times."""
+        self._log.warning("output could not be fetched", job_id=job.id, kind=error.kind, why=error.message)
+        is_hopeless = error.kind in {FetchErrorKind.REFUSED, FetchErrorKind.TOO_LARGE}
+        if is_hopeless or job.operation is None or job.failures + 1 >= _FETCH_TRIES:
+            return await self._broken(job, "the upstream's output could not be copied")
+        failures = job.failures + 1
+        job = await self._claims.change(await self._claims.ask_again(job), failures=failures)
+        return Pause(job, float(2**failures))
+
+    async def _broken(self, job: Job, what: str) -> Outcome:
+        failure = JobFailure(JobFailureCode.UPSTREAM_ERROR, f"The job failed: {what}. You were not charged.")
+        return Ended(await self._claims.fail(job, failure))
+
+
+def _describe(job: Job, facts: MediaFacts, position: int, sha256: str, clock: Clock) -> Asset:
+    asset_id = new_id(IdKind.ASSET, clock.now())
+    extension = _EXTENSIONS[facts.content_type]
+    return Asset(
+        id=asset_id,
+        job_id=job.id,
+        account_id=job.account_id,
+        position=position,
+        kind=facts.kind,
+        content_type=facts.content_type,
+        extension=extension,
+        size_bytes=facts.size_bytes,
+        sha256=sha256,
+        width=facts.width,
+        height=facts.height,
+        duration_seconds=facts.duration_seconds,
+        blob_key=f"{assets_folder(job.id)}/{asset_id}.{extension}",
+        expires_at=job.expires_at,
+    )
+
+
+def _measured_seconds(found: list[Asset]) -> Decimal | None:
+    """Return the length of what was made, by which models without a length input are charged."""
+    lengths = [asset.duration_seconds for asset in found if asset.kind in _TIMED_KINDS]
+    if not lengths or any(length is None for length in lengths):
+        return None
+    return sum((Decimal(str(length)) for length in lengths), Decimal(0))
+
+
+def _discard(finished: Finished) -> None:
+    for output in finished.outputs:
+        if output.path is not None:
+            output.path.unlink(missing_ok=True)

@@ -1,0 +1,113 @@
+"""A job's media inputs: fetched guarded, checked by content, kept as blobs before an upstream hears of the job."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+from pixeldojo.assets.service import AssetsService, inline_blob_key, inputs_folder
+from pixeldojo.catalog.inputs import MediaValue, media_values
+from pixeldojo.catalog.schema import Model
+from pixeldojo.core.errors import Expired, NotFound
+from pixeldojo.jobs.claims import JobClaims
+from pixeldojo.jobs.inline_media import inline_digest
+from pixeldojo.jobs.job import Job
+from pixeldojo.media.probe import MediaFacts, UnreadableMedia
+from pixeldojo.net.fetch import FetchErrorKind, FetchFailed
+from pixeldojo.providers.contract import InputFile
+from pixeldojo.worker.media_files import MediaFiles
+
+# Weights and transcripts go to the upstream as addresses; there is nothing for us to decode.
+_OPAQUE_KIND = "file"
+_SERVER_ERROR = 500
+
+
+class UnusableInput(Exception):
+    """A media input cannot be used; the message names the parameter and says why."""
+
+
+class InputNotReady(Exception):
+    """A media input could not be fetched now; another try may help."""
+
+
+class InputCollector:
+    """Gathers the files of a job once; a worker that takes the job over finds them gathered."""
+
+    def __init__(self, *, claims: JobClaims, assets: AssetsService, files: MediaFiles) -> None:
+        self._claims = claims
+        self._assets = assets
+        self._files = files
+
+    async def collect(self, job: Job, model: Model) -> tuple[Job, tuple[InputFile, ...]]:
+        """Return the job with its files, in the order of the model's parameters.
+
+        Raises:
+            UnusableInput: a file is missing, broken, too large, of another kind, or at a refused address.
+            InputNotReady: its server does not answer now.
+        """
+        if job.input_files is not None:
+            return job, tuple(InputFile(**cast("dict[str, Any]", kept)) for kept in job.input_files)
+        wanted = [media for media in media_values(model, job.input) if media.kind != _OPAQUE_KIND]
+        if not wanted:
+            return job, ()
+        found = tuple([await self._keep(job.id, media) for media in wanted])
+        job = await self._claims.change(job, input_files=tuple(asdict(file) for file in found))
+        return job, found
+
+    def media_urls(self, files: tuple[InputFile, ...]) -> Mapping[tuple[str, int], str]:
+        """Return, by parameter and index, the address under which an upstream can fetch a file."""
+        return {(file.parameter, file.index): file.source_url for file in files if file.source_url is not None}
+
+    async def _keep(self, job_id: str, media: MediaValue) -> InputFile:
+        where = media.parameter if not media.index else f"{media.parameter}[{media.index}]"
+        try:
+            blob_key, facts = await self._fetch(job_id, media)
+        except (UnreadableMedia, Expired, NotFound) as error:
+            raise UnusableInput(f"{where}: {error}") from error
+        except FetchFailed as error:
+            may_pass = error.kind in {FetchErrorKind.NETWORK, FetchErrorKind.TIMEOUT}
+            if may_pass or (error.status or 0) >= _SERVER_ERROR:
+                raise InputNotReady(f"{where}: {error.message}") from error
+            raise UnusableInput(f"{where}: {error.message}") from error
+        if facts.kind != media.kind:
+            raise UnusableInput(
+                f"{where}: this must be {_an(media.kind)}, but the file is {_an(facts.kind)} ({facts.content_type})"
+            )
+        return InputFile(
+            parameter=media.parameter,
+            index=media.index,
+            source_url=None if media.value.startswith("data:") else media.value,
+            blob_key=blob_key,
+            kind=facts.kind,
+            content_type=facts.content_type,
+            size_bytes=facts.size_bytes,
+            width=facts.width,
+            height=facts.height,
+            duration_seconds=facts.duration_seconds,
+            frames_per_second=facts.frames_per_second,
+            has_audio=facts.has_audio,
+        )
+
+    async def _fetch(self, job_id: str, media: MediaValue) -> tuple[str, MediaFacts]:
+        """Return where the file lies and what it is; files we have already are not fetched."""
+        digest = inline_digest(media.value)
+        if digest is not None:
+            return await self._measured(inline_blob_key(job_id, digest))
+        own = self._assets.own_file_name(media.value)
+        if own is not None:
+            return await self._measured((await self._assets.open_asset(own)).blob_key)
+        async with self._files.scratch_folder() as folder:
+            path: Path = folder / "input"
+            await self._files.fetch(media.value, path)
+            facts = await self._files.measure(path)
+            key = f"{inputs_folder(job_id)}/{media.parameter}-{media.index}"
+            await self._files.blobs.put(key, path)
+            return key, facts
+
+    async def _measured(self, blob_key: str) -> tuple[str, MediaFacts]:
+        async with self._files.blobs.local_path(blob_key) as path:
+            return blob_key, await self._files.measure(path)
+
+
+def _an(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}" if kind != "model3d" else "a 3D model"
