@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, TypeAlias
+from urllib.parse import urlsplit
 
 from yarl import URL
 
@@ -63,6 +64,25 @@ _HOST_NAME = re.compile(r"(?!.{254})(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
+def as_given(text: str, parsed: URL) -> URL:
+    """Return `parsed` with the path and query spelt as in `text`.
+
+    Parsing turns `%2F` into `/` and the like; an address with a signature over its own spelling would break.
+    """
+    if not text.isascii():
+        return parsed
+    parts = urlsplit(text)
+    host = parsed.raw_host or ""
+    return URL.build(
+        scheme=parsed.scheme,
+        host=f"[{host}]" if ":" in host else host,
+        port=parsed.explicit_port,
+        path=parts.path or "/",
+        query_string=parts.query,
+        encoded=True,
+    )
+
+
 class RefusedAddress(Exception):
     """We do not talk to this address; the message says why, and can be shown to whoever gave it.
 
@@ -83,7 +103,7 @@ class AddressPolicy:
     allow_http: bool = False
 
     def check_url(self, url: str) -> URL:
-        """Return the URL, parsed and without its fragment, if its text alone gives no reason to refuse it.
+        """Return the URL as it will be dialled, without its fragment, if its text alone gives no reason to refuse it.
 
         Nothing is looked up, so this is fit for the moment a caller hands an address in. A name may still lead to
         an address that `check_address` refuses when it is dialled.
@@ -164,7 +184,7 @@ def _parse(text: str) -> URL:
         raise RefusedAddress(f"it names no host; {_EXAMPLE}")
     if parsed.explicit_port == 0:
         raise RefusedAddress("port 0 cannot be connected to; use 1 to 65535")
-    return parsed.with_fragment(None)
+    return as_given(text, parsed.with_fragment(None))
 
 
 def _host_of(parsed: URL) -> str:

@@ -4,6 +4,7 @@ Owns the sentences for aiohttp's errors: never an address, a header or a URL, wh
 means (unavailable, unknown, try again) is for the caller, who knows what was being attempted.
 """
 
+import errno
 from typing import Final, TypeVar
 
 import aiohttp
@@ -37,7 +38,8 @@ def note_failure(failure: _Failure, error: BaseException) -> _Failure:
 
     Raise it `from None`: aiohttp's own text holds the whole URL, and some upstreams want their key there.
     """
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else "no system error"
+    number = error.errno if isinstance(error, OSError) else None
+    reason = errno.errorcode.get(number, str(number)) if number is not None else "no system error"
     failure.add_note(f"{type(error).__name__}: {reason}")
     return failure
 

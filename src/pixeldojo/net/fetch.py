@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
+from urllib.parse import urljoin
 
 import aiohttp
 from yarl import URL
@@ -150,22 +151,18 @@ class Fetcher:
             raise _failed(error) from None
 
     def _next(self, current: URL, response: aiohttp.ClientResponse) -> URL:
-        location = response.headers.get("Location", "")
         try:
-            joined = current.join(URL(location))
-        except ValueError:
-            joined = URL()
-        if not location or not joined.raw_host:
+            place = urljoin(str(current), response.headers["Location"])
+        except (KeyError, ValueError):
             raise FetchFailed(
                 FetchErrorKind.HTTP_STATUS,
                 f"the server answered {response.status} without a valid Location",
                 status=response.status,
-            )
-        if current.scheme == "https" and joined.scheme != "https":
-            raise FetchFailed(
-                FetchErrorKind.REFUSED, "it redirects from https to something else; use the final address"
-            )
-        return self._check(str(joined), prefix="it redirects to an address that is refused: ")
+            ) from None
+        target = self._check(place, prefix="it redirects to an address that is refused: ")
+        if current.scheme == "https" and target.scheme != "https":
+            raise FetchFailed(FetchErrorKind.REFUSED, "it redirects from https to http; give the final https address")
+        return target
 
     def _check(self, url: str, *, prefix: str = "") -> URL:
         try:

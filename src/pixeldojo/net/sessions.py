@@ -1,4 +1,4 @@
-"""The connections themselves: one aiohttp session per zone, so that no connection is shared between zones.
+"""The connections themselves: aiohttp sessions by zone, so that no connection is shared between zones.
 
 Owns how we connect: which resolver and gate stand in front of each zone, how many connections, no cookies, no proxies
 from the environment, no encodings. Two zones: `upstream` (the operator named the host, any address will do) and
@@ -6,7 +6,6 @@ from the environment, no encodings. Two zones: `upstream` (the operator named th
 is fine over the first may not be over the second. What is sent there, and what an answer means, is for the callers.
 """
 
-import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ _GUARDED_CONNECTIONS_PER_HOST: Final = 32
 """So that one slow receiver cannot hold every connection there is."""
 
 _KEEPALIVE_SECONDS: Final = 4.0
-"""Shorter than servers' usual five: a request sent as the server hangs up leaves us not knowing if it was taken."""
+"""Shorter than servers' usual five, so that it is mostly us who hang up."""
 
 _NAME_CACHE_SECONDS: Final = 10
 
@@ -66,53 +65,66 @@ class Sessions:
         self._resolvers = (upstream_resolver or SystemResolver(), guarded_resolver or SystemResolver())
         self._user_agent = user_agent
         self._ssl_context = ssl_context
-        self.upstream = self._open(
-            aiohttp.TCPConnector(
-                resolver=FilteringResolver(self._resolvers[0], admit_any),
-                ttl_dns_cache=_NAME_CACHE_SECONDS,
-                limit=_UPSTREAM_CONNECTIONS,
-                keepalive_timeout=_KEEPALIVE_SECONDS,
-                ssl=ssl_context or True,
-            )
-        )
+        self._polling = self._open(self._upstream_connector(is_reused=True))
+        self._paying = self._open(self._upstream_connector(is_reused=False), is_reused=False)
         self._guarded: Mapping[str, aiohttp.ClientSession] = {
-            scheme: self._open(self._guarded_connector(partial(policy.admit, scheme=scheme)))
+            scheme: self._open(self._guarded_connector(partial(policy.admit, scheme=scheme)), is_reused=False)
             for scheme in ("https", "http")
         }
 
+    def upstream(self, method: str) -> aiohttp.ClientSession:
+        """Return the session for hosts that the operator named.
+
+        What only reads shares connections. What may cost money gets a new one each time: on an old one that the
+        server is just giving up, a request is lost without our knowing whether it was taken.
+        """
+        return self._polling if method.upper() in {"GET", "HEAD"} else self._paying
+
     def guarded(self, scheme: str) -> aiohttp.ClientSession:
-        """Return the session for addresses that others named; `scheme` is `https` or `http`."""
+        """Return the session for addresses that others named; `scheme` is `https` or `http`.
+
+        Every request is a new connection, so every request is looked up and checked.
+        """
         return self._guarded[scheme]
 
     async def close(self) -> None:
         """Close every connection."""
-        for session in (self.upstream, *self._guarded.values()):
+        for session in (self._polling, self._paying, *self._guarded.values()):
             await session.close()
         for resolver in self._resolvers:
             await resolver.close()
+
+    def _upstream_connector(self, *, is_reused: bool) -> aiohttp.TCPConnector:
+        return aiohttp.TCPConnector(
+            resolver=FilteringResolver(self._resolvers[0], admit_any),
+            ttl_dns_cache=_NAME_CACHE_SECONDS,
+            limit=_UPSTREAM_CONNECTIONS,
+            keepalive_timeout=_KEEPALIVE_SECONDS if is_reused else None,
+            force_close=not is_reused,
+            ssl=self._ssl_context or True,
+        )
 
     def _guarded_connector(self, admit: Admit) -> aiohttp.TCPConnector:
         return aiohttp.TCPConnector(
             resolver=FilteringResolver(self._resolvers[1], admit),
             socket_factory=gated_socket(admit),
-            family=socket.AF_UNSPEC,
             use_dns_cache=False,
             limit=_GUARDED_CONNECTIONS,
             limit_per_host=_GUARDED_CONNECTIONS_PER_HOST,
-            keepalive_timeout=_KEEPALIVE_SECONDS,
+            force_close=True,
             ssl=self._ssl_context or True,
         )
 
-    def _open(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    def _open(self, connector: aiohttp.TCPConnector, *, is_reused: bool = True) -> aiohttp.ClientSession:
+        headers = {"User-Agent": self._user_agent, "Accept-Encoding": "identity"}
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
+            headers=headers if is_reused else headers | {"Connection": "close"},
             skip_auto_headers=["Content-Type"],
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             trust_env=False,
             auto_decompress=False,
-            requote_redirect_url=False,
             trace_configs=[_trace_connections()],
         )
 

@@ -16,7 +16,7 @@ from yarl import URL
 
 from pixeldojo.core.errors import ConfigurationError
 from pixeldojo.core.json_types import JsonObject
-from pixeldojo.net.addresses import AddressPolicy, RefusedAddress
+from pixeldojo.net.addresses import AddressPolicy, RefusedAddress, as_given
 from pixeldojo.net.failures import describe_failure, note_failure
 from pixeldojo.net.sessions import Sending, Sessions
 from pixeldojo.providers.contract import HttpAnswer, UpstreamError, UpstreamErrorKind
@@ -84,7 +84,7 @@ class UpstreamClient:
         if json is not None:
             body = jsonlib.dumps(json, separators=(",", ":"), allow_nan=False).encode()
             sent_headers.setdefault("content-type", "application/json")
-        session, target = self._zone_of(url, sent_headers)
+        session, target = self._zone_of(method, url, sent_headers)
         sending = Sending()
         try:
             async with (
@@ -104,11 +104,11 @@ class UpstreamClient:
         except (aiohttp.ClientError, OSError) as error:
             raise _failed(error, sending) from None
 
-    def _zone_of(self, url: str, headers: Mapping[str, str]) -> tuple[aiohttp.ClientSession, URL]:
+    def _zone_of(self, method: str, url: str, headers: Mapping[str, str]) -> tuple[aiohttp.ClientSession, URL]:
         """Return the session for an address, and the address as it will be dialled."""
         parsed = _parsed(url)
         if parsed is not None and _origin_of(parsed) in self._origins:
-            return self._sessions.upstream, parsed
+            return self._sessions.upstream(method), as_given(url, parsed)
         try:
             target = self._policy.check_url(url)
         except RefusedAddress as error:
