@@ -3,6 +3,9 @@
 Owns fonts, wrapping and placing. The text is drawn once (`Lettering`), then stamped on any number of frames.
 """
 
+import re
+import string
+import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +17,12 @@ MARK = "sandbox"
 _SMALLEST_SIDE = 48
 _MOST_LINES = 3
 _ELLIPSIS = "…"
+_GLYPHS = frozenset(string.digits + string.ascii_letters + string.punctuation + " ©«°±·»“”…™")
+_SPELLINGS = str.maketrans(
+    {"ß": "ss", "æ": "ae", "Æ": "AE", "ø": "o", "Ø": "O", "œ": "oe", "ł": "l", "Ł": "L", "đ": "d"}
+    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
+    | dict.fromkeys("\u2018\u2019\u02bc", "'")
+)
 
 Pixels = NDArray[np.uint8]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -42,12 +51,21 @@ class Lettering:
 def prepare_lettering(prompt: str, width: int, height: int, mark: str = MARK) -> Lettering:
     """Lay out the caption (wrapped, ellipsised, at the foot) and the mark (top right) for a frame size in pixels.
 
-    A frame too small to carry legible text gets none.
+    An empty prompt gives the mark alone; a frame too small to carry legible text gets neither.
     """
     if min(width, height) < _SMALLEST_SIDE:
         return Lettering(())
     plates = [_caption_plate(prompt, width, height), _mark_plate(mark, width, height)]
     return Lettering(tuple(_strip(plate, top, left) for plate, top, left in filter(None, plates)))
+
+
+def prepare_mark(width: int, height: int, *, at_left: bool, at_foot: bool, mark: str = MARK) -> Lettering:
+    """Lay out the mark alone, in one of the four corners."""
+    if min(width, height) < _SMALLEST_SIDE:
+        return Lettering(())
+    plate, top, left = _mark_plate(mark, width, height)
+    right, foot = width - plate.width - left, height - plate.height - top
+    return Lettering((_strip(plate, foot if at_foot else top, right if at_left else left),))
 
 
 def caption(frame: Pixels, prompt: str, mark: str = MARK) -> Pixels:
@@ -89,14 +107,14 @@ def _caption_plate(prompt: str, width: int, height: int) -> tuple[Image.Image, i
     size = max(11.0, min(width, height) / 26)
     font = ImageFont.load_default(size)
     margin = round(size * 0.9)
-    lines = wrap(_drawable(prompt), font, width - 2 * margin, _MOST_LINES if height > 8 * size else 1)
+    lines = wrap(drawable(prompt), font, width - 2 * margin, _MOST_LINES if height > 8 * size else 1)
     if not lines:
         return None
     plate = _write(lines, font, size, margin, width, fade=True)
     return plate, height - plate.height, 0
 
 
-def _mark_plate(mark: str, width: int, height: int) -> tuple[Image.Image, int, int] | None:
+def _mark_plate(mark: str, width: int, height: int) -> tuple[Image.Image, int, int]:
     size = max(9.0, min(width, height) / 44)
     font = ImageFont.load_default(size)
     text = _shorten(mark, font, width - size)
@@ -137,5 +155,14 @@ def _strip(plate: Image.Image, top: int, left: int) -> tuple[int, int, NDArray[n
     return top, left, ink, keep
 
 
-def _drawable(text: str) -> str:
-    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
+def drawable(text: str) -> str:
+    """Return text in the characters the bundled font has: accents dropped, other scripts shown as an ellipsis."""
+    plain = unicodedata.normalize("NFKD", text.translate(_SPELLINGS))
+    kept = (character for character in plain if not unicodedata.combining(character))
+    shown = "".join(character if character in _GLYPHS else _unknown(character) for character in kept)
+    words = re.sub(f"{_ELLIPSIS}[{_ELLIPSIS} ]*", f"{_ELLIPSIS} ", shown).split()
+    return " ".join(words) if any(word != _ELLIPSIS for word in words) else ""
+
+
+def _unknown(character: str) -> str:
+    return " " if character.isspace() or not character.isprintable() else _ELLIPSIS

@@ -27,6 +27,7 @@ class Role(StrEnum):
     SOURCE_VIDEO = "source_video"
     REFERENCE_VIDEOS = "reference_videos"
     AUDIO = "audio"
+    TRANSCRIPT = "transcript"
 
 
 Sources: TypeAlias = Mapping[Role, tuple[Path, ...]]
@@ -38,7 +39,8 @@ class ImageOperation(StrEnum):
     GENERATE draws from the prompt (references are shown). EDIT keeps the source recognisable and changes it (only
     where the mask is white, if there is one). RESTYLE and RELIGHT change the grading of the whole source. UPSCALE
     resamples to `width` x `height`. REFRAME places the source unscaled on a larger canvas: options `left`, `top`
-    (pixels from the canvas's corner) and `source_width`, `source_height` (its size there).
+    (pixels from the canvas's corner). Other options: `strength` (RESTYLE, 0..1), `light_source` (RELIGHT: begins with
+    left, right, top or bottom), `is_transparent` (png and webp: round corners let the page show through).
     """
 
     GENERATE = "generate"
@@ -61,6 +63,8 @@ class VideoOperation(StrEnum):
     tones for the option `script`. ANIMATE moves `reference_images[0]` as `source_video` moves. REPLACE puts
     `reference_images[0]` into `source_video`. CAPTION writes the caption over `source_video`: options `text`,
     `position`, `font_size`, `color`, `highlight_color`, `stroke_color`.
+
+    Where `audio` is given and `with_audio` is set, the clip carries that sound.
     """
 
     GENERATE = "generate"
@@ -97,7 +101,7 @@ class ImageOrder:
         operation: What to do.
         count: How many pictures, each from its own derived seed.
         file_format: `png`, `jpg` or `webp`.
-        quality: 0..100 for `jpg` and `webp`; 100 is lossless `webp`.
+        quality: 0..100 for `jpg` and `webp`.
         sources: Input files by role.
         options: Settings of the operation.
     """
