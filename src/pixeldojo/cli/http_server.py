@@ -1,0 +1,100 @@
+"""uvicorn, run by us: on a socket that is bound first, stopped by Ctrl-C or SIGTERM without noise."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from pixeldojo.core.errors import ConfigurationError
+from pixeldojo.core.settings import Settings
+
+_BACKLOG = 2048
+
+
+def bind(settings: Settings) -> socket.socket:
+    """Take the address before anything else starts, so that a taken port is told at once.
+
+    Raises:
+        ConfigurationError: if the address cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. Stop what uses the port, or set "
+            "PIXELDOJO_PORT (0 takes a free one)."
+        ) from error
+    return listener
+
+
+class HttpServer:
+    """Serves an application until told to stop."""
+
+    def __init__(self, app: FastAPI, settings: Settings, listener: socket.socket) -> None:
+        self._app = app
+        self._listener = listener
+        config = uvicorn.Config(
+            app,
+            loop="uvloop",
+            http="httptools",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=max(1, int(settings.shutdown_seconds)),
+            backlog=_BACKLOG,
+        )
+        self._server = _QuietServer(config)
+
+    async def start(self) -> asyncio.Task[None]:
+        """Begin to serve; return the task that ends when serving has ended."""
+        serving = asyncio.create_task(self._server.serve(sockets=[self._listener]), name="http")
+        begun = asyncio.create_task(self._server.begun.wait())
+        await asyncio.wait({serving, begun}, return_when=asyncio.FIRST_COMPLETED)
+        begun.cancel()
+        return serving
+
+    def stop(self) -> None:
+        """Take no more connections, finish the requests under way, end."""
+        self._app.state.is_stopping = True
+        self._server.should_exit = True
+
+
+class _QuietServer(uvicorn.Server):
+    """Leaves the signals to us, and tells when it serves."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.begun = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.begun.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def stop_event() -> asyncio.Event:
+    """Return an event that Ctrl-C and SIGTERM set; a second Ctrl-C ends the process at once."""
+    event = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: signal.Signals) -> None:
+        event.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+    return event

@@ -1,0 +1,170 @@
+"""`pixeldojo-server keys`: create, list, revoke."""
+
+import asyncio
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pixeldojo.accounts.keys import ApiKey, KeyMode, Scope, SpendCap, SpendCapPeriod
+from pixeldojo.accounts.service import NewKey
+from pixeldojo.bootstrap import open_office
+from pixeldojo.core.errors import NotFound
+from pixeldojo.core.money import credits_text, parse_credits
+from pixeldojo.core.settings import read_settings
+
+app = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
+
+DEFAULT_ACCOUNT = "default"
+_DURATION = re.compile(r"(\d+)([hdw])")
+_HOURS = {"h": 1, "d": 24, "w": 24 * 7}
+
+
+@app.command("create")
+def create_key(
+    name: Annotated[str, typer.Option(help="What the key is for; shown in lists.")],
+    mode: Annotated[
+        KeyMode, typer.Option(help="`test` runs on the sandbox; `live` on the upstreams you have credentials for.")
+    ] = KeyMode.TEST,
+    account: Annotated[str, typer.Option(help="Account by name or id; made if no account has that name.")] = (
+        DEFAULT_ACCOUNT
+    ),
+    scopes: Annotated[
+        str, typer.Option(help=f"Comma-separated, of {', '.join(Scope)}; all of them by default.")
+    ] = ",".join(Scope),
+    expires: Annotated[
+        str | None, typer.Option(help="After a time such as 12h, 30d or 8w, or at a date such as 2027-01-31.")
+    ] = None,
+    spend_cap: Annotated[
+        str | None, typer.Option(help="The most it may spend, in credits: `100` in total, or `5/day` by UTC day.")
+    ] = None,
+    rate_per_minute: Annotated[
+        int | None, typer.Option(min=1, help="Requests a minute; the server's default without it.")
+    ] = None,
+) -> None:
+    """Create a key and print it, alone on standard output; it is not shown again."""
+    now = datetime.now(UTC)
+    new = asyncio.run(
+        _create(
+            account,
+            name=name,
+            mode=mode,
+            scopes=_read_scopes(scopes),
+            expires_at=None if expires is None else _read_expiry(expires, now),
+            cap=None if spend_cap is None else _read_cap(spend_cap),
+            rate_per_minute=rate_per_minute,
+        )
+    )
+    typer.echo(f"Key {new.key.id} of account {account!r}; keep it safe, it is not shown again:", err=True)
+    typer.echo(new.secret)
+
+
+@app.command("list")
+def list_keys(
+    account: Annotated[str | None, typer.Option(help="Only the keys of this account, by name or id.")] = None,
+) -> None:
+    """List keys: never their secrets, only the public prefix."""
+    keys = asyncio.run(_list(account))
+    table = Table("id", "prefix", "name", "scopes", "cap", "rate", "state")
+    now = datetime.now(UTC)
+    for key in keys:
+        table.add_row(
+            key.id,
+            f"{key.prefix}…",
+            key.name,
+            "all" if key.scopes == frozenset(Scope) else ",".join(sorted(key.scopes)),
+            _shown_cap(key),
+            str(key.rate_per_minute or "default"),
+            _state(key, now),
+        )
+    Console(width=None if Console().is_terminal else 200).print(table)
+
+
+@app.command("revoke")
+def revoke_key(key: Annotated[str, typer.Argument(help="The key's id (key_…) or prefix (pd_test_…).")]) -> None:
+    """Revoke a key; within seconds no node accepts it any more."""
+    if asyncio.run(_revoke(key)):
+        typer.echo(f"{key} is revoked.")
+    else:
+        typer.echo(f"{key} was revoked before.")
+
+
+async def _create(
+    account: str,
+    *,
+    name: str,
+    mode: KeyMode,
+    scopes: frozenset[Scope],
+    expires_at: datetime | None,
+    cap: SpendCap | None,
+    rate_per_minute: int | None,
+) -> NewKey:
+    async with open_office(read_settings()) as office:
+        try:
+            account_id = await office.accounts.find_account(account)
+        except NotFound:
+            account_id = await office.accounts.create_account(account)
+        return await office.accounts.create_key(
+            account_id,
+            name=name,
+            mode=mode,
+            scopes=scopes,
+            rate_per_minute=rate_per_minute,
+            spend_cap=cap,
+            expires_at=expires_at,
+        )
+
+
+async def _list(account: str | None) -> list[ApiKey]:
+    async with open_office(read_settings()) as office:
+        account_id = None if account is None else await office.accounts.find_account(account)
+        return await office.accounts.list_keys(account_id)
+
+
+async def _revoke(key: str) -> bool:
+    async with open_office(read_settings()) as office:
+        return await office.accounts.revoke_key(key)
+
+
+def _read_scopes(text: str) -> frozenset[Scope]:
+    try:
+        return frozenset(Scope(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise typer.BadParameter(f"scopes are {', '.join(Scope)}, separated by commas ({error})") from error
+
+
+def _read_expiry(text: str, now: datetime) -> datetime:
+    match = _DURATION.fullmatch(text)
+    if match:
+        return now + timedelta(hours=int(match.group(1)) * _HOURS[match.group(2)])
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is neither a time such as 30d nor a date such as 2027-01-31") from error
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment <= now:
+        raise typer.BadParameter(f"{text} is in the past")
+    return moment
+
+
+def _read_cap(text: str) -> SpendCap:
+    amount, _, period = text.partition("/")
+    try:
+        return SpendCap(parse_credits(amount), SpendCapPeriod(period or SpendCapPeriod.TOTAL))
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no spend cap; write 100, or 5/day") from error
+
+
+def _shown_cap(key: ApiKey) -> str:
+    return "none" if key.spend_cap is None else f"{credits_text(key.spend_cap.amount)}/{key.spend_cap.period}"
+
+
+def _state(key: ApiKey, now: datetime) -> str:
+    if key.revoked_at is not None:
+        return f"revoked {key.revoked_at:%Y-%m-%d}"
+    if not key.is_valid(now):
+        return "expired"
+    return "active" if key.expires_at is None else f"until {key.expires_at:%Y-%m-%d}"

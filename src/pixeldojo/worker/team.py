@@ -1,0 +1,53 @@
+"""All that works in the background of one process: worker, deliverer, sweep; started and stopped together."""
+
+import asyncio
+
+from pixeldojo.engine import Engine
+from pixeldojo.jobs.claims import JobClaims
+from pixeldojo.webhooks.service import WebhooksService
+from pixeldojo.worker.deliver import Deliverer
+from pixeldojo.worker.loop import Worker
+from pixeldojo.worker.sweep import Sweep
+
+
+class WorkerTeam:
+    """Starts in any order, stops in the right one: no new work, then the work in hand, then the leases."""
+
+    def __init__(
+        self,
+        *,
+        worker: Worker,
+        deliverer: Deliverer,
+        sweep: Sweep,
+        engine: Engine,
+        claims: JobClaims,
+        webhooks: WebhooksService,
+    ) -> None:
+        self._worker = worker
+        self._deliverer = deliverer
+        self._sweep = sweep
+        self._engine = engine
+        self._claims = claims
+        self._webhooks = webhooks
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def take_over_everything(self) -> None:
+        """Give back every lease, where whoever held them is surely dead: their jobs go on at once."""
+        await self._claims.release_leases(None)
+        await self._webhooks.release_leases(None)
+
+    def start(self) -> None:
+        """Begin to sweep and to renew leases; hints are received as soon as the engine starts."""
+        self._tasks = [
+            asyncio.create_task(self._sweep.run_forever(), name="sweep"),
+            asyncio.create_task(self._worker.keep_leases(), name="leases"),
+        ]
+
+    async def stop(self, seconds: float) -> None:
+        """Stop within about that many seconds, leaving every unfinished job for others to go on with."""
+        sweep, leases = self._tasks
+        sweep.cancel()
+        await self._engine.stop_receiving()
+        await asyncio.gather(self._worker.stop(seconds), self._deliverer.stop(seconds))
+        leases.cancel()
+        await asyncio.gather(sweep, leases, return_exceptions=True)
