@@ -63,7 +63,7 @@ class Quote:
 
     def to_json(self) -> JsonObject:
         """Return what `from_json` reads."""
-        stored: JsonObject = TypeAdapter(Quote).dump_python(self, mode="json")
+        stored: JsonObject = _QUOTES.dump_python(self, mode="json")
         return stored
 
     @classmethod
@@ -73,7 +73,10 @@ class Quote:
         Raises:
             ValueError: if it is anything else.
         """
-        return TypeAdapter(Quote).validate_json(json.dumps(stored), strict=True)
+        return _QUOTES.validate_json(json.dumps(stored), strict=True)
+
+
+_QUOTES = TypeAdapter(Quote)
 
 
 def quote_price(model: Model, given: JsonObject) -> Quote:

@@ -46,7 +46,7 @@ def object_schema(parameters: Sequence[Parameter]) -> dict[str, JsonValue]:
     return schema
 
 
-def published_schema(title: str, parameters: Sequence[Parameter], rules: Sequence[Rule]) -> JsonObject:
+def published_schema(title: str, parameters: Sequence[Parameter], rules: Sequence[Rule]) -> dict[str, JsonValue]:
     """Return the whole schema, with every rule that JSON Schema can say."""
     known = {parameter.name: parameter for parameter in parameters}
     clauses = [clause for rule in rules if (clause := _rule(rule, known))]

@@ -22,13 +22,14 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from jsonschema_rs import Draft202012Validator
-from pydantic import Field, JsonValue
+from pydantic import Field
+from pydantic import JsonValue as TomlValue
 
 from pixeldojo.catalog.conditions import Condition, Scalar
 from pixeldojo.catalog.price_rules import PriceRule
 from pixeldojo.catalog.rules import Rule
 from pixeldojo.catalog.toml_file import FileTable
-from pixeldojo.core.json_types import JsonObject
+from pixeldojo.core.json_types import JsonObject, JsonValue
 from pixeldojo.core.output_facts import MediaRole, OutputFacts
 
 Section: TypeAlias = Literal["image", "video"]
@@ -104,7 +105,7 @@ class Parameter(FileTable):
     type: ParameterType
     description: str = Field(min_length=1)
     required: bool = False
-    default: JsonValue = None
+    default: TomlValue = None
     enum: tuple[Scalar, ...] | None = Field(default=None, min_length=1)
     minimum: int | float | None = None
     maximum: int | float | None = None
@@ -118,7 +119,7 @@ class Parameter(FileTable):
     aliases: tuple[str, ...] = ()
     applies_when: Condition | None = None
     fields: tuple["Parameter", ...] = ()
-    example: JsonValue = None
+    example: TomlValue = None
 
     @property
     def is_array(self) -> bool:
@@ -161,11 +162,11 @@ class Send(FileTable):
     to: str = Field(min_length=1)
     pluck: str | None = None
     omit: tuple[Scalar, ...] = ()
-    values: Mapping[str, JsonValue] = Field(default_factory=dict)
+    values: Mapping[str, TomlValue] = Field(default_factory=dict)
     invert: bool = False
     times: int | None = None
     text: str | None = None
-    each: JsonValue = None
+    each: TomlValue = None
     join: str | None = None
     first: bool = False
     listed: bool = False
@@ -218,7 +219,7 @@ class Upstream(FileTable):
     send: Mapping[str, tuple[Send, ...]] = Field(default_factory=dict)
     lacks: tuple[str, ...] = ()
     ignores: tuple[str, ...] = ()
-    constants: Mapping[str, JsonValue] = Field(default_factory=dict)
+    constants: Mapping[str, TomlValue] = Field(default_factory=dict)
     size: SizeBinding | None = None
     limits: Mapping[str, MediaLimits] = Field(default_factory=dict)
     source: str = Field(min_length=1)
@@ -274,7 +275,7 @@ class Model:
     confidence: Confidence
     timeout_seconds: int
     example: JsonObject
-    request_schema: JsonObject
+    request_schema: dict[str, JsonValue]
     checker: Draft202012Validator = field(repr=False, compare=False)
 
     @property

@@ -172,7 +172,8 @@ class OutputFacts(_Table):
         frame_rate: For videos.
         sound: For videos.
         faces_parameter: For 3D: the largest number of faces.
-        roles: What each media parameter is for; written by the catalog from the parameters' own `role`.
+        roles: What each media parameter is for; written by the catalog from the parameters' own `role`. Where a list
+            has the role `source_image` or `source_video`, its first file is the source and the others are references.
     """
 
     kind: OutputKind
