@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pixeldojo.blobs import Blobs
 from pixeldojo.media.pool import MediaPool
-from pixeldojo.media.probe import MediaFacts, probe_media
+from pixeldojo.media.facts import MediaFacts
 from pixeldojo.net.fetch import Fetcher
 
 _MEASURE_SECONDS = 60.0
@@ -56,7 +56,9 @@ class MediaFiles:
         Raises:
             UnreadableMedia: if it is broken, unknown or too large to decode.
         """
-        facts: MediaFacts = await self._pool.run(probe_media, path, timeout_seconds=_MEASURE_SECONDS)
+        facts: MediaFacts = await self._pool.run(
+            "pixeldojo.media.probe:probe_media", path, timeout_seconds=_MEASURE_SECONDS
+        )
         return facts
 
     async def digest(self, path: Path) -> str:

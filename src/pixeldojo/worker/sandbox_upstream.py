@@ -1,0 +1,53 @@
+"""What the sandbox adapter needs of the machine: media processes that draw, input files, and a durable count of calls.
+
+The adapter itself only translates, as every adapter does; these are the parts an upstream would have on its side.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from tempfile import mkdtemp
+
+from pixeldojo.blobs import Blobs
+from pixeldojo.core.json_types import JsonObject
+from pixeldojo.media.pool import MediaPool
+
+_DRAWING_SECONDS = 900.0
+
+
+class SandboxStudio:
+    """Draws in the media processes; finished files belong to whoever asked."""
+
+    def __init__(self, *, pool: MediaPool, blobs: Blobs, scratch: Path) -> None:
+        self._pool = pool
+        self._blobs = blobs
+        self._scratch = scratch
+
+    async def draw(self, order: JsonObject, input_paths: Sequence[Path]) -> tuple[Path, ...]:
+        """Make what an order asks for; return the files, in order."""
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        folder = await asyncio.to_thread(mkdtemp, dir=self._scratch)
+        made: list[str] = await self._pool.run(
+            "pixeldojo.media.render:render",
+            dict(order),
+            [str(path) for path in input_paths],
+            folder,
+            timeout_seconds=_DRAWING_SECONDS,
+        )
+        return tuple(Path(path) for path in made)
+
+    def open_input(self, blob_key: str) -> AbstractAsyncContextManager[Path]:
+        """Give an input file of the job as a path to read."""
+        return self._blobs.local_path(blob_key)
+
+
+class SandboxCalls:
+    """The sandbox's own books: one blob per call it took, so that nobody has to believe ours."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+
+    async def record(self, attempt_id: str, content: bytes) -> bool:
+        """Note a call; False when this attempt was noted before, so that a repeat is the same call."""
+        return await self._blobs.create(f"sandbox/calls/{attempt_id}", content)
