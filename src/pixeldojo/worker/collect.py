@@ -66,6 +66,7 @@ class CollectStep:
     async def collect(self, job: Job, finished: Finished) -> Outcome:
         """Copy what the upstream gave and complete the job."""
         job = await self._claims.begin_collect(job, finished.upstream_cost)
+        quote = Quote.from_json(job.quote)
         if not finished.outputs:
             return await self._broken(job, "the upstream finished without an output")
         try:
@@ -79,9 +80,7 @@ class CollectStep:
             return await self._not_fetched(job, error)
         finally:
             _discard(finished)
-        captured = settle(
-            Quote.from_json(job.quote), outputs_delivered=len(found), measured_seconds=_measured_seconds(found)
-        )
+        captured = settle(quote, outputs_delivered=len(found), measured_seconds=_measured_seconds(found))
         return Ended(await self._claims.complete(job, found, captured))
 
     async def _keep(self, job: Job, output: OutputFile, position: int, folder: Path) -> Asset:

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from pixeldojo.blobs import Blobs
-from pixeldojo.media.pool import MediaPool
 from pixeldojo.media.facts import MediaFacts
+from pixeldojo.media.pool import MediaPool
 from pixeldojo.net.fetch import Fetcher
 
 _MEASURE_SECONDS = 60.0
