@@ -14,6 +14,7 @@ from pixeldojo.media.drawing.palette import Palette, blend, ramp
 
 # 100 megapixels: what a worker decodes in memory, and the limit past which Pillow itself refuses.
 MOST_PIXELS = 100_000_000
+_READABLE = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF")
 
 _FRAME_SHARE = 0.045
 _GRADE = 0.22
@@ -32,7 +33,7 @@ def open_picture(path: Path) -> Image.Image:
         OSError: if it cannot be decoded.
         ValueError: if it has more than 100 megapixels.
     """
-    with Image.open(path) as opened:
+    with Image.open(path, formats=_READABLE) as opened:
         if opened.width * opened.height > MOST_PIXELS:
             raise ValueError(f"a picture of {opened.width}x{opened.height} pixels is over 100 megapixels")
         upright = ImageOps.exif_transpose(opened)
@@ -45,7 +46,7 @@ def open_picture(path: Path) -> Image.Image:
 
 def open_mask(path: Path) -> Image.Image:
     """Decode a mask as L: white marks what may change. A mask in an alpha channel marks it by being transparent."""
-    with Image.open(path) as opened:
+    with Image.open(path, formats=_READABLE) as opened:
         if "A" in opened.getbands():
             return ImageOps.invert(opened.getchannel("A"))
         return opened.convert("L")

@@ -1,0 +1,250 @@
+"""Measuring media files, defensively: they come from strangers.
+
+Owns telling types by their first bytes and measuring each kind. Leaves opening containers to `media_file`, the facts
+of a video's pictures to `video_source`. Runs in a process of the media pool, within its memory limit and deadline.
+"""
+
+import json
+import struct
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from av.container import InputContainer
+from PIL import Image, UnidentifiedImageError
+
+from pixeldojo.media.media_file import opened
+from pixeldojo.media.probe import MediaFacts, UnreadableMedia
+from pixeldojo.media.video_source import open_video
+
+MOST_IMAGE_PIXELS = 100_000_000
+
+_HEAD_BYTES = 4_096
+_SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ")
+_AVIF_BRANDS = (b"avif", b"avis")
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
+_TURNED = {5, 6, 7, 8}
+_ORIENTATION_TAG = 0x0112
+_MOST_LOST_SECONDS = 1.0
+_MOST_LOST_SHARE = 0.10
+_GLB_HEADER = struct.Struct("<4sIIII")
+_JSON_CHUNK = 0x4E4F534A
+_KNOWN = (
+    "PNG, JPEG, WebP, GIF, AVIF, BMP and TIFF images, MP4, MOV, WebM and MKV videos, "
+    "WAV, MP3, OGG, FLAC and M4A sound, and binary glTF models"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Type:
+    """A file type and how to measure it; `decoder` is Pillow's name of an image format."""
+
+    content_type: str
+    measure: Callable[[Path, "_Type"], MediaFacts]
+    decoder: str = ""
+
+
+def measure_file(path: Path) -> MediaFacts:
+    """Measure a file.
+
+    Raises:
+        UnreadableMedia: if it is broken, cut short, too large to decode, or not media we know.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    known = _sniff(head)
+    return known.measure(path, known)
+
+
+def _sniff(head: bytes) -> _Type:
+    if not head:
+        raise UnreadableMedia("the file is empty")
+    for start, known in _BY_FIRST_BYTES:
+        if head.startswith(start):
+            return known
+    if head.startswith(b"RIFF"):
+        return _riff(head)
+    if head[4:8] == b"ftyp":
+        return _iso_base_media(head)
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        return _Type("video/webm" if b"webm" in head[:64] else "video/x-matroska", _measure_video)
+    if _is_mp3(head):
+        return _Type("audio/mpeg", _measure_sound)
+    raise UnreadableMedia(f"{_looks_like(head)}; send one of {_KNOWN}")
+
+
+def _riff(head: bytes) -> _Type:
+    if head[8:12] == b"WEBP":
+        return _Type("image/webp", _measure_image, "WEBP")
+    if head[8:12] == b"WAVE":
+        return _Type("audio/wav", _measure_sound)
+    raise UnreadableMedia(f"this RIFF file is neither WebP nor WAV; send one of {_KNOWN}")
+
+
+def _iso_base_media(head: bytes) -> _Type:
+    brand = head[8:12]
+    if brand in _AVIF_BRANDS or any(head[at : at + 4] in _AVIF_BRANDS for at in range(16, 64, 4)):
+        return _Type("image/avif", _measure_image, "AVIF")
+    if brand in _HEIF_BRANDS:
+        raise UnreadableMedia("HEIC images cannot be read; send the picture as JPEG or PNG")
+    if brand in _SOUND_BRANDS:
+        return _Type("audio/mp4", _measure_sound)
+    return _Type("video/quicktime" if brand == b"qt  " else "video/mp4", _measure_video)
+
+
+def _is_mp3(head: bytes) -> bool:
+    """An MPEG audio frame: eleven set bits, layer III, neither the reserved version nor a reserved rate."""
+    if head.startswith(b"ID3"):
+        return True
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
+        return False
+    return head[1] & 0x18 != 0x08 and head[2] & 0xF0 != 0xF0 and head[2] & 0x0C != 0x0C
+
+
+def _looks_like(head: bytes) -> str:
+    text = head.lstrip()[:64].lower()
+    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
+        return "the file is an HTML page, not media"
+    if text.startswith((b"<svg", b"<?xml")):
+        return "the file is XML or SVG, which is not decoded here"
+    if text.startswith((b"{", b"[")):
+        return "the file is JSON, not media"
+    return "the file is of no type known here"
+
+
+def _measure_image(path: Path, known: _Type) -> MediaFacts:
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns from 89 megapixels; the limit here is a little higher and is checked below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=(known.decoder,)) as image:
+                _refuse_huge(image.width, image.height)
+                image.load()
+                width, height = image.size
+                if image.getexif().get(_ORIENTATION_TAG) in _TURNED:
+                    width, height = height, width
+    except Image.DecompressionBombError as error:
+        raise UnreadableMedia(
+            f"the image is over {MOST_IMAGE_PIXELS // 1_000_000} megapixels; send a smaller one"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise UnreadableMedia(f"the file begins like {known.content_type} but is no readable image") from error
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, MemoryError) as error:
+        # Pillow's decoders report broken data by any of these.
+        raise UnreadableMedia(f"the image is broken or cut short ({_reason(error)}); send it whole") from error
+    return MediaFacts("image", known.content_type, path.stat().st_size, width, height)
+
+
+def _refuse_huge(width: int, height: int) -> None:
+    if width * height > MOST_IMAGE_PIXELS:
+        raise UnreadableMedia(
+            f"the image has {width}x{height} pixels; send at most {MOST_IMAGE_PIXELS // 1_000_000} megapixels"
+        )
+
+
+def _measure_video(path: Path, known: _Type) -> MediaFacts:
+    with opened(path) as container:
+        if not _has_pictures(container):
+            return _measure_sound(path, _Type(known.content_type.replace("video/", "audio/"), _measure_sound))
+    video = open_video(path)
+    _refuse_cut_short(path, float(video.seconds))
+    return MediaFacts(
+        kind="video",
+        content_type=known.content_type,
+        size_bytes=path.stat().st_size,
+        width=video.width,
+        height=video.height,
+        duration_seconds=round(float(video.seconds), 6),
+        frames_per_second=round(float(video.frames_per_second), 6),
+        has_audio=video.has_sound,
+    )
+
+
+def _has_pictures(container: InputContainer) -> bool:
+    """A cover picture inside a sound file does not make it a video."""
+    return any(not stream.disposition.attached_pic for stream in container.streams.video)
+
+
+def _measure_sound(path: Path, known: _Type) -> MediaFacts:
+    with opened(path) as container:
+        if not container.streams.audio:
+            raise UnreadableMedia(f"the file is {known.content_type} without any sound in it")
+        if _has_pictures(container):
+            raise UnreadableMedia(f"the file begins like {known.content_type} but holds a video")
+        stream = container.streams.audio[0]
+        if next(container.decode(stream), None) is None:
+            raise UnreadableMedia("none of its sound can be decoded; send a whole file")
+        declared = container.duration / 1_000_000 if container.duration is not None else 0.0
+    counted = _refuse_cut_short(path, declared)
+    seconds = declared or counted
+    return MediaFacts(
+        kind="audio",
+        content_type=known.content_type,
+        size_bytes=path.stat().st_size,
+        duration_seconds=round(seconds, 6),
+        has_audio=True,
+    )
+
+
+def _refuse_cut_short(path: Path, declared: float) -> float:
+    """Count the packets and return the seconds they cover.
+
+    Raises:
+        UnreadableMedia: if they cover much less than the file's header declares, or there are none.
+    """
+    first, last = float("inf"), float("-inf")
+    with opened(path) as container:
+        for packet in container.demux():
+            if packet.pts is None or packet.time_base is None:
+                continue
+            start = float(packet.pts * packet.time_base)
+            first = min(first, start)
+            last = max(last, start + float((packet.duration or 0) * packet.time_base))
+    if last < first:
+        raise UnreadableMedia("nothing in it can be decoded; send a whole file")
+    counted = last - max(0.0, first) if last > 0 else 0.0
+    if declared - last > max(_MOST_LOST_SECONDS, declared * _MOST_LOST_SHARE):
+        raise UnreadableMedia(
+            f"the file is cut short: it declares {declared:.1f} seconds and holds {max(last, 0):.1f}; send it whole"
+        )
+    return counted
+
+
+def _measure_model(path: Path, known: _Type) -> MediaFacts:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        header = file.read(_GLB_HEADER.size)
+        if len(header) < _GLB_HEADER.size:
+            raise UnreadableMedia("the glTF file is cut short")
+        _, version, length, json_bytes, chunk = _GLB_HEADER.unpack(header)
+        if version != 2 or chunk != _JSON_CHUNK:
+            raise UnreadableMedia("the file is not a binary glTF of version 2")
+        if length != size or json_bytes > size - _GLB_HEADER.size:
+            raise UnreadableMedia(f"the glTF file is cut short: it declares {length} bytes and has {size}")
+        document = file.read(json_bytes)
+    try:
+        meshes = json.loads(document)["meshes"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UnreadableMedia("the glTF file describes no model") from error
+    if not meshes:
+        raise UnreadableMedia("the glTF file holds no mesh")
+    return MediaFacts("model3d", known.content_type, size)
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+
+
+_BY_FIRST_BYTES = (
+    (b"\x89PNG\r\n\x1a\n", _Type("image/png", _measure_image, "PNG")),
+    (b"\xff\xd8\xff", _Type("image/jpeg", _measure_image, "JPEG")),
+    (b"GIF87a", _Type("image/gif", _measure_image, "GIF")),
+    (b"GIF89a", _Type("image/gif", _measure_image, "GIF")),
+    (b"BM", _Type("image/bmp", _measure_image, "BMP")),
+    (b"II*\0", _Type("image/tiff", _measure_image, "TIFF")),
+    (b"MM\0*", _Type("image/tiff", _measure_image, "TIFF")),
+    (b"OggS", _Type("audio/ogg", _measure_sound)),
+    (b"fLaC", _Type("audio/flac", _measure_sound)),
+    (b"glTF", _Type("model/gltf-binary", _measure_model)),
+)
