@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from pixeldojo.blobs import Blobs
-from pixeldojo.media.facts import MediaFacts
 from pixeldojo.media.pool import MediaPool
+from pixeldojo.media.probe import MediaFacts
 from pixeldojo.net.fetch import Fetcher
 
 _MEASURE_SECONDS = 60.0
@@ -56,10 +56,7 @@ class MediaFiles:
         Raises:
             UnreadableMedia: if it is broken, unknown or too large to decode.
         """
-        facts: MediaFacts = await self._pool.run(
-            "pixeldojo.media.probe:probe_media", path, timeout_seconds=_MEASURE_SECONDS
-        )
-        return facts
+        return await self._pool.run("pixeldojo.media.probe:probe_media", path, timeout_seconds=_MEASURE_SECONDS)
 
     async def digest(self, path: Path) -> str:
         """Return the SHA-256 of a file."""
