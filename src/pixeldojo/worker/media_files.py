@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pixeldojo.blobs import Blobs
 from pixeldojo.media.pool import MediaPool
-from pixeldojo.media.probe import MediaFacts
+from pixeldojo.media.probe import MediaFacts, probe_media
 from pixeldojo.net.fetch import Fetcher
 
 _MEASURE_SECONDS = 60.0
@@ -56,7 +56,7 @@ class MediaFiles:
         Raises:
             UnreadableMedia: if it is broken, unknown or too large to decode.
         """
-        return await self._pool.run("pixeldojo.media.probe:probe_media", path, timeout_seconds=_MEASURE_SECONDS)
+        return await self._pool.run(probe_media, path, timeout_seconds=_MEASURE_SECONDS)
 
     async def digest(self, path: Path) -> str:
         """Return the SHA-256 of a file."""

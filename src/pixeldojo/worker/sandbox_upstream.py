@@ -12,6 +12,7 @@ from tempfile import mkdtemp
 from pixeldojo.blobs import Blobs
 from pixeldojo.core.json_types import JsonObject
 from pixeldojo.media.pool import MediaPool
+from pixeldojo.media.render import render
 
 _DRAWING_SECONDS = 900.0
 
@@ -28,8 +29,8 @@ class SandboxStudio:
         """Make what an order asks for; return the files, in order."""
         self._scratch.mkdir(parents=True, exist_ok=True)
         folder = await asyncio.to_thread(mkdtemp, dir=self._scratch)
-        made: list[str] = await self._pool.run(
-            "pixeldojo.media.render:render",
+        made = await self._pool.run(
+            render,
             dict(order),
             [str(path) for path in input_paths],
             folder,
