@@ -152,7 +152,7 @@ def _limit(kind: ValidationErrorKind, owner: Parameter, instance: object) -> str
 
 def _not_listed(owner: Parameter, instance: object) -> str:
     options = owner.enum or ()
-    hint = nearest(instance, [str(option) for option in options]) if isinstance(instance, str) else ""
+    hint = nearest(instance, [str(option) for option in options], 0.75) if isinstance(instance, str) else ""
     listed = either(options[:_LISTED_MAXIMUM]) if len(options) <= _LISTED_MAXIMUM else f"one of {len(options)} values"
     return f"must be {listed}, not {quoted(instance)}{hint or '.'}"
 

@@ -17,7 +17,7 @@ from pixeldojo.catalog.check_price import price_findings
 from pixeldojo.catalog.conditions import Condition
 from pixeldojo.catalog.inputs import read_input
 from pixeldojo.catalog.request_schema import ITEMS_MAXIMUM, object_schema
-from pixeldojo.catalog.rules import ChooseRule, WhenRule, names
+from pixeldojo.catalog.rules import ChooseRule, Rule, WhenRule, names
 from pixeldojo.catalog.schema import Model, Parameter, SizeBinding, Upstream
 from pixeldojo.catalog.toml_file import nearest, refuse
 from pixeldojo.core.errors import ValidationError
@@ -33,14 +33,23 @@ _EXAMPLE_FILES = {
 }
 
 
+def check_names(parameters: Sequence[Parameter], rules: Sequence[Rule], file: str) -> None:
+    """Check that every name stands for one parameter, and that rules and conditions name only those.
+
+    Raises:
+        ConfigurationError: for the first that does not.
+    """
+    for place, reason in _names_findings(parameters, rules):
+        refuse(file, place, reason)
+
+
 def check_model(model: Model, file: str) -> None:
-    """Check a whole model.
+    """Check a whole model whose names are known to be right.
 
     Raises:
         ConfigurationError: for the first thing that does not fit.
     """
     checks: tuple[Callable[[Model], Findings], ...] = (
-        _names_findings,
         _parameter_findings,
         _rule_findings,
         price_findings,
@@ -84,14 +93,15 @@ def _item_example(parameter: Parameter) -> JsonValue:
             return parameter.minimum if parameter.minimum is not None else parameter.multiple_of or 1
 
 
-def unknown_name(name: str, model: Model) -> str:
+def unknown_name(name: str, parameters: Sequence[Parameter]) -> str:
     """Return the reason for a name that no parameter has."""
-    return f'no parameter is named "{name}"{nearest(name, [p.name for p in model.parameters])}'
+    return f'no parameter is named "{name}"{nearest(name, [p.name for p in parameters])}'
 
 
-def _names_findings(model: Model) -> Findings:
+def _names_findings(parameters: Sequence[Parameter], rules: Sequence[Rule]) -> Findings:
+    known = {parameter.name for parameter in parameters}
     taken: set[str] = set()
-    for index, parameter in enumerate(model.parameters):
+    for index, parameter in enumerate(parameters):
         place = f"parameters[{index}]"
         if parameter.name == "webhook_url":
             yield f"{place}.name", "webhook_url belongs to the API, which takes it off before the model sees the input"
@@ -99,6 +109,13 @@ def _names_findings(model: Model) -> Findings:
             if name in taken:
                 yield place, f'"{name}" stands for two parameters; every name and alias may stand once'
             taken.add(name)
+        for name in parameter.applies_when.names() if parameter.applies_when else ():
+            if name not in known:
+                yield f"{place}.applies_when", unknown_name(name, parameters)
+    for index, rule in enumerate(rules):
+        for name in names(rule):
+            if name not in known:
+                yield f"rules[{index}]", unknown_name(name, parameters)
 
 
 def _parameter_findings(model: Model) -> Findings:
@@ -174,7 +191,7 @@ def condition_findings(condition: Condition, model: Model, place: str) -> Findin
     for name in condition.names():
         parameter = model.parameter(name)
         if parameter is None:
-            yield place, unknown_name(name, model)
+            yield place, unknown_name(name, model.parameters)
         elif parameter.applies_when:
             yield place, f"{name} itself exists only sometimes; a condition reads parameters that always apply"
     for name in (*condition.given, *condition.absent):
@@ -191,9 +208,6 @@ def condition_findings(condition: Condition, model: Model, place: str) -> Findin
 def _rule_findings(model: Model) -> Findings:
     for index, rule in enumerate(model.rules):
         place = f"rules[{index}]"
-        for name in names(rule):
-            if model.parameter(name) is None:
-                yield place, unknown_name(name, model)
         if isinstance(rule, ChooseRule):
             yield from condition_findings(Condition(given=rule.of), model, f"{place}.of")
         if isinstance(rule, WhenRule):
@@ -212,7 +226,7 @@ def _upstream_findings(model: Model) -> Findings:
         for key in ("send", "lacks", "ignores", "limits"):
             for name in getattr(upstream, key):
                 if model.parameter(name) is None:
-                    yield f"{place}.{key}", unknown_name(name, model)
+                    yield f"{place}.{key}", unknown_name(name, model.parameters)
         twice = [name for name in upstream.lacks if name in upstream.ignores or name in upstream.send]
         twice += [name for name in upstream.ignores if name in upstream.send]
         if twice:

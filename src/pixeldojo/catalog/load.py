@@ -15,7 +15,7 @@ from jsonschema_rs import Draft202012Validator
 from pydantic import Field
 from pydantic import JsonValue as TomlValue
 
-from pixeldojo.catalog.checks import check_model, derive_example
+from pixeldojo.catalog.checks import check_model, check_names, derive_example
 from pixeldojo.catalog.price_rules import PriceRule
 from pixeldojo.catalog.request_schema import object_schema, published_schema
 from pixeldojo.catalog.rules import Rule
@@ -113,6 +113,7 @@ def _model(path: Path, families: Mapping[str, FamilyFile]) -> Model:
     table["output"] = _with_shared_sizes(table.get("output"), family, file)
     table["upstreams"] = _with_full_sends(table.get("upstreams"))
     written = read_table(ModelFile, table, file)
+    check_names(written.parameters, written.rules, file)
     model = _assemble(path.stem, written, file)
     check_model(model, file)
     return model

@@ -20,9 +20,9 @@ def capabilities(model: Model) -> tuple[str, ...]:
     """Return what the model can do: its task, and what its inputs and features add.
 
     A text-to-video model that takes a first frame also does `image-to-video`, one that takes reference pictures
-    `reference-to-video`. `Editing` adds `image-edit` where the model takes a picture to edit, `LoRA` adds `lora` where it
-    takes LoRA files, `Audio` adds `audio`. A feature the model has no input for adds nothing: the original lists
-    features by family.
+    `reference-to-video`. `Editing` adds `image-edit` where the model takes a picture to edit, `LoRA` adds `lora`
+    where it takes LoRA files, `Audio` adds `audio`. A feature the model has no input for adds nothing: the original
+    lists features by family.
     """
     roles = set(model.output.roles.values())
     found: list[str] = [model.task]

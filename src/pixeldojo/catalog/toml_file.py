@@ -62,9 +62,9 @@ def read_table(kind: type[_Table], table: JsonObject, file: str, place: str = ""
         refuse(file, ".".join(part for part in (place, inner) if part), _reason(mistake, kind))
 
 
-def nearest(word: str, known: Sequence[str]) -> str:
-    """Return `; did you mean "x"?` for the nearest known word, or nothing."""
-    close = difflib.get_close_matches(word[:80], known, n=1)
+def nearest(word: str, known: Sequence[str], likeness: float = 0.6) -> str:
+    """Return `; did you mean "x"?` for the nearest known word that is at least so like it (0..1), or nothing."""
+    close = difflib.get_close_matches(word[:80], known, n=1, cutoff=likeness)
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
