@@ -1,0 +1,46 @@
+"""From an order in JSON to files: the one function the sandbox runs in a media process.
+
+Owns the dispatch by kind. Leaves drawing to `image`, `video`, `audio` and `mesh`, which are loaded when first needed
+and only in the process that draws: this module itself may be imported anywhere.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pixeldojo.core.json_types import JsonObject
+from pixeldojo.media.orders import AudioOrder, ImageOrder, MeshOrder, VideoOrder, parse_order
+
+
+def render(order: JsonObject, input_paths: Sequence[str], folder: str) -> list[str]:
+    """Draw what the order asks for into `folder`, under names that no other call uses, and return the files' paths.
+
+    Raises:
+        ValueError: if the order is wrong.
+        UnreadableMedia: if an input cannot be decoded.
+        OSError: if a picture among the inputs cannot be decoded, or the folder cannot be written.
+    """
+    parsed = parse_order(order, [Path(path) for path in input_paths])
+    target = Path(folder)
+    match parsed:
+        case ImageOrder():
+            from pixeldojo.media.image import render_image  # noqa: PLC0415 (the module says why)
+
+            paths = render_image(parsed, target)
+        case VideoOrder():
+            from pixeldojo.media.video import render_video  # noqa: PLC0415
+
+            paths = render_video(parsed, target)
+        case AudioOrder():
+            from pixeldojo.media.audio import render_music  # noqa: PLC0415
+
+            paths = render_music(parsed, target)
+        case MeshOrder():
+            from pixeldojo.media.mesh import render_mesh  # noqa: PLC0415
+
+            paths = render_mesh(parsed, target)
+    return [str(path) for path in paths]
+
+
+def load_libraries() -> None:
+    """Load what drawing needs, so that a process's first order need not wait for it (see `MediaPool.warm_up`)."""
+    from pixeldojo.media import image, video  # noqa: F401, PLC0415
