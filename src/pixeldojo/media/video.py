@@ -69,7 +69,7 @@ def _render_clip(job: ClipJob, path: Path) -> None:
         frames=_lettered(job, shot),
         sound=None if shot.sound is None else fit_sound(shot.sound, job.sound_samples),
     )
-    write_clip(path, job.order.file_format, clip, tags_for(job.order.model_id, job.order.prompt, job.seed))
+    write_clip(path, job.order.file_format, clip, tags_for(job.order.model_id, job.order.prompt, job.order.seed))
 
 
 def _lettered(job: ClipJob, shot: Shot) -> Iterator[VideoFrame]:

@@ -125,12 +125,14 @@ def open_video(path: Path) -> VideoSource:
         if first is None:
             raise UnreadableMedia("none of its pictures can be decoded; send a whole video")
         starts_at = first.time or 0.0
-    width, height = _upright_size(first, stream)
+        # A stream must not be asked anything once its container is closed.
+        width, height = _upright_size(first, stream)
+        rate = _rate(stream)
     return VideoSource(
         path=path,
         width=width,
         height=height,
-        frames_per_second=_rate(stream),
+        frames_per_second=rate,
         seconds=_counted_seconds(path) if seconds is None else seconds,
         starts_at=starts_at,
         has_sound=has_sound,

@@ -1,6 +1,7 @@
 """A caller's still pictures on their way into a clip: loaded safely, and seen by a moving camera.
 
-Owns loading and camera moves. Leaves scaling to `canvas` and pictures lying in a clip to `prints`.
+Owns camera moves and how large a picture needs to be. Leaves decoding to `retouch`, scaling to `canvas` and
+pictures lying in a clip to `prints`.
 """
 
 import math
@@ -10,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 from av import VideoFrame
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from pixeldojo.media import planes
 from pixeldojo.media.canvas import Canvas
 from pixeldojo.media.probe import UnreadableMedia
+from pixeldojo.media.retouch import open_picture
 
 _LARGEST_SIDE = 4096
 _LARGE_PIXELS = 2560 * 1440
@@ -29,15 +31,14 @@ def load_picture(path: Path) -> Image.Image:
         UnreadableMedia: if it is no picture, is broken or decodes to far too much.
     """
     try:
-        with Image.open(path) as opened:
-            opened.draft("RGB", (_LARGEST_SIDE, _LARGEST_SIDE))
-            upright = ImageOps.exif_transpose(opened)
-            upright.thumbnail((_LARGEST_SIDE, _LARGEST_SIDE), Image.Resampling.BICUBIC)
-            return _flattened(upright)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        picture = open_picture(path)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        # Pillow's decoders report broken data by any of these.
         raise UnreadableMedia(
             f"the picture cannot be decoded ({error}); send a whole PNG, JPEG or WebP file"
         ) from error
+    picture.thumbnail((_LARGEST_SIDE, _LARGEST_SIDE), Image.Resampling.BICUBIC)
+    return picture
 
 
 def frame_of(picture: Image.Image) -> VideoFrame:
@@ -103,11 +104,3 @@ class Still:
 
 def _within(value: float) -> float:
     return min(1.0, max(-1.0, value))
-
-
-def _flattened(picture: Image.Image) -> Image.Image:
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        clear = picture.convert("RGBA")
-        ground = Image.new("RGBA", clear.size, (255, 255, 255, 255))
-        return Image.alpha_composite(ground, clear).convert("RGB")
-    return picture.convert("RGB")
