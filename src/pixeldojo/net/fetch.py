@@ -7,6 +7,7 @@ sink's affair, and whether to try again is the worker's.
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from pixeldojo.net.sessions import CONNECT_SECONDS
 MAX_REDIRECTS: Final = 3
 CHUNK_BYTES: Final = 128 * 1024
 _OK: Final = 200
+_MEDIA_TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 Sink: TypeAlias = Callable[[bytes], Awaitable[None]]
@@ -65,7 +67,8 @@ class FetchedFile:
     Attributes:
         size_bytes: Its length.
         sha256: Of the bytes, in lower-case hexadecimal.
-        content_type: What the server called it, lower-case and without parameters; None where it said nothing.
+        content_type: What the server called it, lower-case and without parameters; None where it said nothing that
+            is a media type.
     """
 
     size_bytes: int
@@ -215,7 +218,7 @@ async def _next_chunk(response: aiohttp.ClientResponse, size: int) -> bytes:
 
 def _declared_type(response: aiohttp.ClientResponse) -> str | None:
     declared = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return declared or None
+    return declared if _MEDIA_TYPE.fullmatch(declared) else None
 
 
 @asynccontextmanager

@@ -140,11 +140,14 @@ async def read_bounded(response: aiohttp.ClientResponse, max_bytes: int) -> byte
 
 
 def lower_case_headers(response: aiohttp.ClientResponse) -> dict[str, str]:
-    """Return the headers by lower-case name; values that came several times are joined by commas."""
+    """Return the headers by lower-case name; values that came several times are joined by commas.
+
+    Bytes that are no UTF-8 become `?`, so that the text can be stored and sent on.
+    """
     headers: dict[str, str] = {}
     for name, value in response.headers.items():
-        key = name.lower()
-        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+        key, text = name.lower(), value.encode(errors="replace").decode()
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers
 
 

@@ -8,9 +8,9 @@ import binascii
 import hashlib
 import hmac
 import re
-import secrets as random
 from collections.abc import Sequence
 from datetime import datetime
+from secrets import token_bytes
 from typing import Final
 
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 -- a prefix, not a secret
@@ -22,7 +22,7 @@ _MESSAGE_ID = re.compile(r"[!-\-/-~]{1,255}")
 
 def new_secret() -> str:
     """Return a new signing secret of 32 random bytes: `whsec_` and base64."""
-    return SECRET_PREFIX + base64.b64encode(random.token_bytes(SECRET_BYTES)).decode("ascii")
+    return SECRET_PREFIX + base64.b64encode(token_bytes(SECRET_BYTES)).decode("ascii")
 
 
 def sign(secrets: Sequence[str], message_id: str, timestamp: datetime, body: bytes) -> str:

@@ -30,6 +30,13 @@ async def test_every_status_is_an_answer_and_no_redirect_is_followed(status: int
     assert elsewhere.connections == 0
 
 
+async def test_headers_come_as_text_that_can_be_stored() -> None:
+    raw = b"HTTP/1.1 200 OK\r\nX-Odd: a\xffb\r\nX-Twice: 1\r\nx-twice: 2\r\ncontent-length: 0\r\n\r\n"
+    async with serving(answering(raw)) as server, outbound() as client:
+        got = await client.post(server.url(), b"{}", {}, 5)
+    assert (got.headers["x-odd"], got.headers["x-twice"]) == ("a?b", "1, 2")
+
+
 async def test_a_long_answer_is_cut_and_the_rest_never_waited_for() -> None:
     body = b"x" * POST_ANSWER_BYTES + b"y"
     async with (
@@ -108,8 +115,16 @@ async def test_cookies_are_not_kept() -> None:
 
 async def test_one_dead_receiver_does_not_hold_up_another() -> None:
     resolver = FakeResolver(dead_example=[["127.0.0.1"]], live_example=[["127.0.0.1"]])
-    async with serving(hang) as dead, serving(answering(answer(200))) as live, outbound(resolver=resolver) as client:
-        waiting = [asyncio.create_task(client.post(dead.url(host="dead.example"), b"{}", {}, 60)) for _ in range(300)]
+    reached = asyncio.Event()
+
+    async def die(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.set()
+        await hang(reader, writer)
+
+    async with serving(die) as dead, serving(answering(answer(200))) as live, outbound(resolver=resolver) as client:
+        url = dead.url(host="dead.example")
+        waiting = [asyncio.create_task(client.post(url, b"{}", {}, 60)) for _ in range(300)]
+        await reached.wait()  # by now each of them has, or waits for, a connection
         assert (await client.post(live.url(host="live.example"), b"{}", {}, 5)).status == 200
         for task in waiting:
             task.cancel()

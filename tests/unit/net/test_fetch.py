@@ -86,6 +86,16 @@ async def test_a_path_gets_the_file(fetcher: Fetcher, tmp_path: Path) -> None:
     assert got.content_type is None
 
 
+@pytest.mark.parametrize(
+    ("sent", "declared"),
+    [("image/png", "image/png"), (" Video/MP4 ;a=b", "video/mp4"), ("nonsense", None), ("a/b/c", None), ("/", None)],
+)
+async def test_the_declared_type_is_a_media_type_or_none(fetcher: Fetcher, sent: str, declared: str | None) -> None:
+    async with serving(answering(answer(200, b"x", content_type=sent))) as server:
+        got = await fetcher.fetch_to(server.url(), Bucket(), max_bytes=10, timeout_seconds=5)
+    assert got.content_type == declared
+
+
 async def test_an_empty_file_and_an_unannounced_length_are_fine(fetcher: Fetcher) -> None:
     for body in (b"", b"abc"):
         async with serving(answering(answer(200, body, content_length=""))) as server:
