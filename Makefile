@@ -1,53 +1,72 @@
-# Every target runs in .venv, built from the locked requirements alone.
+# The commands of the project. Everything runs in .venv, which holds what requirements/*.txt pin and nothing else.
+# Set on the command line: PYTHON=…  WORKERS=… (test processes)  ARGS="…" (for pytest)  UPGRADE=1 (for lock)
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+WORKERS ?= 2
 BIN := .venv/bin
 UV := $(BIN)/uv --quiet --no-config --system-certs
-WORKERS ?= 2
+COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header $(if $(UPGRADE),--upgrade)
+# An environment that happens to be active elsewhere must not be the one that is changed.
+export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock clean
+.PHONY: help run test lint format coverage bench catalog docs lock clean
 
 help:  ## list these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/run.stamp: requirements/run.txt pyproject.toml
-	@test -n "$(PYTHON)" || { echo "PixelDojo needs Python 3.11 or newer; none was found on PATH."; exit 1; }
-	@echo "Setting up .venv (once; about a minute)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+# $(call install,run|dev): the environment with the pinned requirements and the project itself, editable.
+define install
+	@test -n "$(PYTHON)" || { echo "PixelDojo needs Python 3.11 or newer; none was found on PATH. Name one with PYTHON=…"; exit 1; }
+	@echo "Setting up .venv from requirements/$(1).txt (once)"
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	@test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/uv.txt
-	@test -e .venv/dev.stamp || $(UV) pip sync --require-hashes requirements/run.txt
+	@$(UV) pip sync --require-hashes requirements/$(1).txt
 	@$(UV) pip install --no-deps --no-build-isolation --editable .
+endef
+
+# Where the development tools are, they stay.
+.venv/run.stamp: requirements/run.txt requirements/uv.txt pyproject.toml
+	$(call install,$(if $(wildcard .venv/dev.stamp),dev,run))
 	@touch $@
 
-.venv/dev.stamp: requirements/dev.txt pyproject.toml
-	@test -n "$(PYTHON)" || { echo "PixelDojo needs Python 3.11 or newer; none was found on PATH."; exit 1; }
-	@echo "Setting up .venv with the development tools (once; about a minute)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/uv.txt
-	@$(UV) pip sync --require-hashes requirements/dev.txt
-	@$(UV) pip install --no-deps --no-build-isolation --editable .
+.venv/dev.stamp: requirements/dev.txt requirements/uv.txt pyproject.toml
+	$(call install,dev)
 	@touch $@ .venv/run.stamp
 
 run: .venv/run.stamp  ## start PixelDojo on this machine, run a first job, keep serving
 	@$(BIN)/pixeldojo-server up
 
-test: .venv/dev.stamp lint  ## lint, then every test (real PostgreSQL and Valkey come from pip)
+test: lint  ## lint, then every test (real PostgreSQL and Valkey come from pip)
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-lint: .venv/dev.stamp  ## ruff, mypy strict, layers
+lint: .venv/dev.stamp  ## ruff, mypy strict, layers; changes nothing
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
+	$(BIN)/lint-imports --no-cache --no-logo
 
 format: .venv/dev.stamp  ## rewrite the code in the project's format
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
 
-lock: .venv/dev.stamp  ## renew the locked requirements from pyproject.toml
-	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --upgrade --output-file requirements/run.txt pyproject.toml requirements/build.in
-	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group dev --output-file requirements/dev.txt --constraints requirements/run.txt pyproject.toml
-	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --upgrade --output-file requirements/uv.txt requirements/uv.in
+coverage: .venv/dev.stamp  ## every test, and which lines and branches of src/ they reach
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term:skip-covered $(ARGS)
 
-clean:  ## remove the environment and every cache (keeps .pixeldojo)
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov .coverage
+bench: .venv/dev.stamp  ## run every benchmarks/bench_*.py and print its figures
+	@for file in benchmarks/bench_*.py; do \
+	  echo "$$file"; $(BIN)/python -m "benchmarks.$$(basename $$file .py)" || exit 1; \
+	done
+
+catalog: .venv/run.stamp  ## check every file of the catalog and print the models
+	@$(BIN)/pixeldojo-server catalog
+
+docs: .venv/run.stamp  ## write the generated pages of docs/ again
+	@$(BIN)/pixeldojo-server settings --markdown > docs/settings.md.new && mv docs/settings.md.new docs/settings.md
+
+lock: .venv/dev.stamp  ## pin what pyproject.toml asks for; UPGRADE=1 takes the newest of everything
+	$(COMPILE) --output-file requirements/run.txt pyproject.toml requirements/build.in
+	$(COMPILE) --output-file requirements/dev.txt --group dev --constraints requirements/run.txt pyproject.toml
+	$(COMPILE) --output-file requirements/uv.txt requirements/uv.in
+
+clean:  ## remove .venv and every cache; .pixeldojo stays
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov .coverage .coverage.*
