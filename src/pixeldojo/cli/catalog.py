@@ -1,0 +1,51 @@
+"""`pixeldojo-server catalog`: reads every file of the catalog and lists the models, or says which file is wrong."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pixeldojo.catalog.load import Catalog, load_catalog
+from pixeldojo.catalog.price import cost_line
+from pixeldojo.catalog.schema import Model
+
+_WIDTH_IN_A_PIPE = 200
+
+
+def check_catalog(
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, file_okay=False, help="A folder with models/ and families/; the packaged one by default."
+        ),
+    ] = None,
+) -> None:
+    """Check every model's file, price and bind its example for each upstream, and list the models.
+
+    A mistake ends it with status 1, the file, the place in it and what would be right.
+    """
+    catalog = load_catalog(folder)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("model", "task", "price rule", "credits", "upstreams", "confidence"):
+        table.add_column(heading, overflow="fold")
+    for model in catalog.models:
+        table.add_row(
+            model.id, model.task, model.price.rule, cost_line(model), _upstreams(model), model.confidence.level
+        )
+    console = Console()
+    Console(width=None if console.is_terminal else _WIDTH_IN_A_PIPE).print(table)
+    typer.echo(f"\n{_summary(catalog)}")
+
+
+def _upstreams(model: Model) -> str:
+    """Return the providers in order of preference, each once."""
+    return ", ".join(dict.fromkeys(upstream.provider for upstream in model.upstreams))
+
+
+def _summary(catalog: Catalog) -> str:
+    levels = Counter(model.confidence.level for model in catalog.models)
+    known = ", ".join(f"{count} {level}" for level, count in sorted(levels.items()))
+    return f"{len(catalog.models)} models, all of them sound: {known}."
