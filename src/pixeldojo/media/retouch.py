@@ -184,7 +184,8 @@ def _carried_on(source: Image.Image, palette: Palette, size: Size, corner: tuple
 def _reflected(places: NDArray[np.intp], length: int) -> NDArray[np.intp]:
     """Return places outside 0..length-1 as those they mirror onto."""
     folded = np.abs(places) % (2 * length)
-    return np.minimum(folded, 2 * length - 1 - folded)
+    mirrored: NDArray[np.intp] = np.minimum(folded, 2 * length - 1 - folded)
+    return mirrored
 
 
 def _whole(colour: NDArray[np.float32]) -> tuple[int, int, int]:

@@ -4,6 +4,7 @@ Owns these. Leaves what all places share to `scenery`.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from pixeldojo.media.drawing.layers import Layer, Plate
@@ -16,7 +17,7 @@ from pixeldojo.media.drawing.vocabulary import Subject
 _SHORTEST_WITH_SPIRE = 0.30
 
 
-def skyline(stage: Stage, name: str, shore: float, nearness: int) -> list[Layer]:
+def skyline(stage: Stage, name: str, shore: float, nearness: int) -> Plate:
     """Return one row of buildings standing on `shore`; `nearness` 0 is the furthest row, 2 the closest."""
     travel = stage.pixels(0.02 * (nearness + 1))
     width, foot = stage.width + travel, round(shore * stage.height)
@@ -28,43 +29,47 @@ def skyline(stage: Stage, name: str, shore: float, nearness: int) -> list[Layer]
     table = ramp(crest, base, size=max(2, rows))
     picture = Image.fromarray(np.broadcast_to(table[:rows, None].astype(np.uint8), (rows, width, 3)).copy())
     mask = Image.new("L", (width, rows))
+    windows = np.zeros((rows, width), np.uint8)
     rng = stage.chance(name)
-    draw, cut = ImageDraw.Draw(picture), ImageDraw.Draw(mask)
-    lamp = blend(stage.palette.accent, stage.palette.light, 0.4)
     left = -rng.uniform(0, 0.05)
     while left * stage.unit < width:
         wide, high = rng.uniform(0.045, 0.11), reach * rng.uniform(0.25, 1.0) ** 1.4
-        _building(stage, rng, (draw, cut), (left, wide, high, rows), blend(crest, lamp, 0.25 + 0.65 * depth))
+        box = round(left * stage.unit), max(0, rows - stage.pixels(high)), round((left + wide) * stage.unit) - 1, rows
+        _cut_building(stage, rng, ImageDraw.Draw(mask), box, has_spire=high > _SHORTEST_WITH_SPIRE)
+        _light_windows(stage, rng, windows, box)
         left += wide + max(0.0, rng.uniform(-0.015, 0.02))
-    return [Plate(picture, mask, (0, foot - rows), (-travel, foot - rows))]
+    lamp = blend(crest, blend(stage.palette.accent, stage.palette.light, 0.4), 0.25 + 0.65 * depth)
+    picture.paste(Image.new("RGB", picture.size, _whole(lamp)), (0, 0), Image.fromarray(windows))
+    return Plate(picture, mask, (0, foot - rows), (-travel, foot - rows))
 
 
-def _building(
-    stage: Stage,
-    rng: np.random.Generator,
-    pens: tuple[ImageDraw.ImageDraw, ImageDraw.ImageDraw],
-    shape: tuple[float, float, float, int],
-    lamp: Colour,
+_Box = tuple[int, int, int, int]
+
+
+def _cut_building(
+    stage: Stage, rng: np.random.Generator, cut: ImageDraw.ImageDraw, box: _Box, *, has_spire: bool
 ) -> None:
-    draw, cut = pens
-    left, right = round(shape[0] * stage.unit), round((shape[0] + shape[1]) * stage.unit) - 1
-    rows = shape[3]
-    top = max(0, rows - round(shape[2] * stage.unit))
-    cut.rectangle((left, top, max(left, right), rows), fill=255)
-    middle = (left + right) // 2
-    if shape[2] > _SHORTEST_WITH_SPIRE:
+    left, top, right, _ = box
+    cut.rectangle((left, top, max(left, right), box[3]), fill=255)
+    if has_spire:
+        middle = (left + right) // 2
         cut.line((middle, max(0, top - stage.pixels(0.05)), middle, top), fill=255, width=stage.pixels(0.003))
     elif rng.random() < 0.4:
         inset = (right - left) // 4
         cut.rectangle((left + inset, top - stage.pixels(0.015), max(left + inset, right - inset), top), fill=255)
+
+
+def _light_windows(stage: Stage, rng: np.random.Generator, windows: NDArray[np.uint8], box: _Box) -> None:
+    """Light some windows of one building: a grid of panes, each a part of its cell."""
     pitch = max(3, stage.pixels(0.0125))
-    glass, colour = max(1, pitch * 2 // 5), _whole(lamp)
-    lit = rng.random() * 0.5 + (0.12 if stage.palette.is_dark else -0.2)
-    down = range(top + pitch, rows - pitch, pitch)
-    across = range(left + pitch // 2, right - glass, pitch)
-    for row, column in np.argwhere(rng.random((len(down), len(across))) < lit).tolist():
-        corner = across[column], down[row]
-        draw.rectangle((*corner, corner[0] + glass - 1, corner[1] + glass), fill=colour)
+    left, top, right, foot = max(0, box[0]) + pitch // 2, box[1] + pitch, box[2] - pitch // 3, box[3] - pitch
+    share = rng.random() * 0.5 + (0.12 if stage.palette.is_dark else -0.2)
+    floors, columns = max(0, foot - top) // pitch, max(0, right - left) // pitch
+    pane = np.zeros((pitch, pitch), np.uint8)
+    pane[: max(1, pitch // 2), : max(1, pitch * 2 // 5)] = 255
+    lit = np.kron(rng.random((floors, columns)) < share, pane).astype(np.uint8)
+    patch = windows[top : top + lit.shape[0], left : left + lit.shape[1]]
+    np.maximum(patch, lit[: patch.shape[0], : patch.shape[1]], out=patch)
 
 
 def planet_place(stage: Stage) -> tuple[tuple[float, float], float]:

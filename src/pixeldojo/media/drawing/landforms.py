@@ -55,13 +55,14 @@ def pines(
     line = ground.copy()
     count = max(3, round(1.6 * 4.0 / spread))
     wooded = profile(stage.chance(f"{name} wood"), np.linspace(0, 4, count, dtype=np.float32), cells=1.4, octaves=2)
-    for number, place in enumerate(np.linspace(-0.1, 4.1, count)):
-        centre = place + rng.uniform(-1, 1) * spread * 0.8
-        tall = height * rng.uniform(0.45, 1.0)
-        half = spread * rng.uniform(0.8, 1.15) * (0.55 + 0.45 * tall / height)
-        if wooded[number] > 2 * part - 1 or centre - half > columns[-1]:
-            continue
-        first, last = np.searchsorted(columns, (centre - half, centre + half))
+    centres = np.linspace(-0.1, 4.1, count) + rng.uniform(-1, 1, count) * spread * 0.8
+    talls = height * rng.uniform(0.45, 1.0, count)
+    halves = spread * rng.uniform(0.8, 1.15, count) * (0.55 + 0.45 * talls / height)
+    stands = (wooded <= 2 * part - 1) & (centres - halves <= columns[-1])
+    bounds = np.searchsorted(columns, np.stack([centres - halves, centres + halves]))
+    for number in np.flatnonzero(stands):
+        centre, tall, half = centres[number], talls[number], halves[number]
+        first, last = bounds[:, number]
         away = np.abs(columns[first:last] - centre) / half
         steps = 5 + int(tall * 20)
         branches = (1 - away) + 0.55 / steps * ((away * steps) % 1.0)
@@ -76,17 +77,15 @@ def groves(stage: Stage, name: str, ground: Field, size: float, *, part: float) 
     rng = stage.chance(name)
     line = ground.copy()
     wood = profile(rng, np.linspace(0, 4, 600, dtype=np.float32), cells=1.6, octaves=2)
-    for number, place in enumerate(np.linspace(0, 4, 600)):
-        high, jitter = size * rng.uniform(0.5, 1.0), rng.uniform(-0.01, 0.01)
-        if wood[number] > 2 * part - 1:
-            continue
-        half = high * 0.5
-        first, last = np.searchsorted(columns, (place + jitter - half, place + jitter + half))
-        if last - first < 2 or last > ground.size:
-            continue
-        away = (columns[first:last] - place - jitter) / half
+    highs = size * rng.uniform(0.5, 1.0, 600)
+    centres = np.linspace(0, 4, 600) + rng.uniform(-0.01, 0.01, 600)
+    bounds = np.searchsorted(columns, np.stack([centres - highs / 2, centres + highs / 2]))
+    for number in np.flatnonzero((wood <= 2 * part - 1) & (bounds[1] - bounds[0] >= 2)):
+        high, centre = highs[number], centres[number]
+        first, last = bounds[:, number]
+        away = (columns[first:last] - centre) / (high / 2)
         crown = high * (0.45 + 0.55 * np.sqrt(np.clip(1 - away**2, 0, 1)))
-        base = ground[(first + last) // 2]
+        base = ground[min((first + last) // 2, ground.size - 1)]
         line[first:last] = np.minimum(line[first:last], base - crown * stage.unit)
     return line
 

@@ -57,8 +57,9 @@ def peaks(rng: np.random.Generator, positions: Field, *, cells: float, octaves: 
     return (0.78 * folded + 0.22 * fine).astype(np.float32)
 
 
-def stars(rng: np.random.Generator, shape: tuple[int, int], rows: int, count: int) -> NDArray[np.uint8]:
-    """Return a sky of stars as brightness: many faint, few bright with a small cross, fewer towards `rows`."""
+def stars(rng: np.random.Generator, shape: tuple[int, int], count: int) -> NDArray[np.uint8]:
+    """Return a sky of stars as brightness: many faint, few bright with a small cross, paler towards the foot."""
+    rows = shape[0]
     sky = np.zeros(shape, np.uint8)
     down = rng.integers(0, rows, count)
     across = rng.integers(0, shape[1], count)
@@ -85,4 +86,5 @@ def flow_field(rng: np.random.Generator, rows: int, columns: int, *, bands: floa
     twist = fractal(rng, rows, columns, cells=1.7, octaves=3) - 0.5
     course = (across + 0.9 * bend) * np.cos(angle) + (down + 0.9 * twist) * np.sin(angle)
     wave = 0.5 + 0.5 * np.sin(2 * np.pi * (bands * course + 0.8 * bend * twist * 4 + rng.uniform(0, 1)))
-    return (127 * wave).astype(np.uint8)
+    heights: NDArray[np.uint8] = (127 * wave).astype(np.uint8)
+    return heights

@@ -77,7 +77,18 @@ def mix_palette(reading: Reading) -> Palette:
         named = np.array(reading.colour, np.float32)
         colours[1:9] = tint(colours[1:9], named, 0.28)
         colours[10] = named
-    return Palette(colours[:4], *colours[4:11], is_dark=reading.mood in _DARK)
+    light, cloud, shade, far, near, water, accent = colours[4:]
+    return Palette(
+        sky=colours[:4],
+        light=light,
+        cloud=cloud,
+        shade=shade,
+        far=far,
+        near=near,
+        water=water,
+        accent=accent,
+        is_dark=reading.mood in _DARK,
+    )
 
 
 def turn_hue(colours: Colour, degrees: float) -> Colour:

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from pixeldojo.media.drawing.curiosities import bokeh, bubbles, planet, planet_place, rays, shoal, skyline
+from pixeldojo.media.drawing.ground import ridge, uneven
 from pixeldojo.media.drawing.landforms import distance_colours, dunes, groves, pines, rolling, summits
 from pixeldojo.media.drawing.layers import Backdrop, Flow, Layer, Plate
 from pixeldojo.media.drawing.noise import flow_field, fractal
@@ -19,7 +20,6 @@ from pixeldojo.media.drawing.scenery import (
     enlarge,
     mist,
     radiance,
-    ridge,
     sky,
     starfield,
     sun,
@@ -49,7 +49,7 @@ def _sea(stage: Stage) -> list[Layer]:
     shore = stage.pick("shore", 0.56, 0.66)
     layers = _heaven(stage, shore, cover=0.36)
     line = rolling(stage, "island", shore + 0.012, 0.07, cells=1.1, octaves=5)
-    layers.append(ridge(stage, "island", line, distance_colours(stage, 0.25), cells=9))
+    layers.append(ridge(stage, line, distance_colours(stage, 0.25)))
     layers += [water(stage, shore), *_bank(stage, _SAND), *_subjects(stage, shore + 0.16, 0.34)]
     return layers
 
@@ -59,13 +59,11 @@ def _lake(stage: Stage) -> list[Layer]:
     layers = _heaven(stage, shore, cover=0.28)
     far = summits(stage, "far", shore - 0.20, 0.17, cells=1.1)
     layers.append(
-        ridge(stage, "far", far, distance_colours(stage, 0.05), relief=0.7, cells=6, is_rocky=True, foot=shore)
+        ridge(stage, far, distance_colours(stage, 0.05), bumps=uneven(stage, cells=6, is_rocky=True), foot=shore)
     )
     layers.append(mist(stage, "mist", shore - 0.16, shore + 0.02, strength=0.6))
     layers.append(
-        ridge(
-            stage, "woods", pines(stage, "woods", shore - 0.02, 0.07, 0.018), distance_colours(stage, 0.62), foot=shore
-        )
+        ridge(stage, pines(stage, "woods", shore - 0.02, 0.07, 0.018), distance_colours(stage, 0.62), foot=shore)
     )
     layers += [water(stage, shore, ripple=0.004), *_bank(stage), *_subjects(stage, shore + 0.18, 0.30)]
     return layers
@@ -73,18 +71,17 @@ def _lake(stage: Stage) -> list[Layer]:
 
 def _mountains(stage: Stage) -> list[Layer]:
     layers = _heaven(stage, 0.74, cover=0.30)
+    rock = uneven(stage, cells=5, travel=stage.pixels(0.04), is_rocky=True)
     for number, (level, height, depth) in enumerate(((0.52, 0.22, 0.0), (0.64, 0.20, 0.25), (0.76, 0.15, 0.5))):
         name, travel = f"peaks {number}", stage.pixels(0.012 * (number + 1))
         line = summits(stage, name, level, height, cells=1.0 + 0.3 * number, travel=travel)
         colours = distance_colours(stage, depth)
-        layers.append(
-            ridge(stage, name, line, colours, travel=travel, relief=0.8, cells=5, is_rocky=True, foot=level + 0.36)
-        )
+        layers.append(ridge(stage, line, colours, travel=travel, bumps=rock, relief=0.8, foot=level + 0.36))
         layers.append(mist(stage, f"mist {number}", level - 0.02, level + 0.22, strength=0.42))
     travel = stage.pixels(0.07)
     near = pines(stage, "near", 0.93, 0.13, 0.035, travel=travel)
     layers += [
-        ridge(stage, "near", near, distance_colours(stage, 0.92), travel=travel),
+        ridge(stage, near, distance_colours(stage, 0.92), travel=travel),
         *_subjects(stage, 0.93, 0.26),
     ]
     return layers
@@ -93,6 +90,7 @@ def _mountains(stage: Stage) -> list[Layer]:
 def _hills(stage: Stage) -> list[Layer]:
     layers = _heaven(stage, 0.62, cover=0.40)
     meadow = stage.reading.mood not in _BARE
+    soil = uneven(stage, cells=3.5, travel=stage.pixels(0.05))
     for number in range(4):
         level, travel = 0.56 + 0.115 * number, stage.pixels(0.012 * (number + 1))
         name = f"hill {number}"
@@ -100,7 +98,7 @@ def _hills(stage: Stage) -> list[Layer]:
         if number in {1, 2}:
             line = groves(stage, f"{name} trees", line, 0.020 + 0.016 * number, part=0.45 - 0.1 * number)
         colours = distance_colours(stage, 0.12 + 0.22 * number, green=0.75 if meadow else 0.0)
-        layers.append(ridge(stage, name, line, colours, travel=travel, relief=0.6, cells=3.5, foot=level + 0.26))
+        layers.append(ridge(stage, line, colours, travel=travel, bumps=soil, foot=level + 0.26))
     layers += _subjects(stage, 0.90, 0.34)
     return layers
 
@@ -116,11 +114,11 @@ def _forest(stage: Stage) -> list[Layer]:
         name = f"trees {number}"
         line = pines(stage, name, 0.62 + 0.12 * number, height, 0.05 + 0.016 * number, travel=travel)
         layers.append(mist(stage, name, 0.42 + 0.10 * number, 0.84 + 0.10 * number, strength=0.5))
-        layers.append(ridge(stage, name, line, distance_colours(stage, depth), travel=travel))
+        layers.append(ridge(stage, line, distance_colours(stage, depth), travel=travel))
     travel = stage.pixels(0.08)
     ground = rolling(stage, "ground", 0.93, 0.02, cells=2, octaves=4, travel=travel)
     layers += [
-        ridge(stage, "ground", ground, distance_colours(stage, 0.96), travel=travel),
+        ridge(stage, ground, distance_colours(stage, 0.96), travel=travel),
         *_subjects(stage, 0.95, 0.34),
     ]
     return layers
@@ -129,6 +127,7 @@ def _forest(stage: Stage) -> list[Layer]:
 def _desert(stage: Stage) -> list[Layer]:
     layers = _heaven(stage, 0.60, cover=0.14)
     palette = stage.palette
+    sand_bumps = uneven(stage, cells=4, travel=stage.pixels(0.07))
     sand = blend(blend(palette.far, palette.sky[3], 0.4), _SAND, 0.25 if palette.is_dark else 0.6)
     for number in range(5):
         travel = stage.pixels(0.012 * (number + 1))
@@ -137,7 +136,7 @@ def _desert(stage: Stage) -> list[Layer]:
         foot_row = 0.86 + 0.095 * number
         foot = blend(sand, palette.near, 0.42 + 0.09 * number)
         colours = (crest, foot)
-        layers.append(ridge(stage, f"dune {number}", line, colours, travel=travel, relief=0.35, cells=4, foot=foot_row))
+        layers.append(ridge(stage, line, colours, travel=travel, bumps=sand_bumps, relief=0.35, foot=foot_row))
     layers += _subjects(stage, 0.90, 0.30)
     return layers
 
@@ -145,8 +144,7 @@ def _desert(stage: Stage) -> list[Layer]:
 def _city(stage: Stage) -> list[Layer]:
     shore = stage.pick("shore", 0.70, 0.78)
     layers = _heaven(stage, shore, cover=0.30, lamps=0.45)
-    for number in range(3):
-        layers += skyline(stage, f"skyline {number}", shore, number)
+    layers += [skyline(stage, f"skyline {number}", shore, number) for number in range(3)]
     layers += [water(stage, shore, ripple=0.008, squash=1.5), *_bank(stage), *_subjects(stage, shore + 0.16, 0.30)]
     return layers
 
@@ -168,11 +166,12 @@ def _space(stage: Stage) -> list[Layer]:
 
 def _underwater(stage: Stage) -> list[Layer]:
     layers: list[Layer] = [sky(stage, 1.0, light=(_MIDDLE, -0.1)), rays(stage)]
+    rock = uneven(stage, cells=9, travel=stage.pixels(0.07), is_rocky=True)
     for number in range(3):
         travel = stage.pixels(0.02 * (number + 1))
         line = rolling(stage, f"reef {number}", 0.74 + 0.10 * number, 0.10, cells=2.4, octaves=5, travel=travel)
         colours = distance_colours(stage, 0.25 + 0.32 * number)
-        layers.append(ridge(stage, f"reef {number}", line, colours, travel=travel, relief=0.8, cells=9, is_rocky=True))
+        layers.append(ridge(stage, line, colours, travel=travel, bumps=rock, relief=0.8))
     layers += bubbles(stage)
     layers += shoal(stage)
     if stage.reading.subject is not Subject.FISH:
@@ -263,7 +262,7 @@ def _bank(stage: Stage, ground: Colour | None = None) -> list[Layer]:
     crest, foot = distance_colours(stage, 0.8)
     if ground is not None and not stage.palette.is_dark:
         crest, foot = tint(np.stack([blend(crest, stage.palette.light, 0.55), crest]), ground, 0.8)
-    return [ridge(stage, "bank", line, (crest, foot), relief=0.5, cells=5)]
+    return [ridge(stage, line, (crest, foot), bumps=uneven(stage, cells=5), relief=0.5)]
 
 
 def _subjects(stage: Stage, ground: float, size: float) -> list[Layer]:

@@ -1,9 +1,10 @@
-"""Land, sky and water: the layers that most places share.
+"""Sky, clouds, mist and water: the layers that most places share.
 
 Owns how each is drawn. Leaves which of them make up a place to `places`.
 """
 
 import itertools
+from statistics import NormalDist
 
 import numpy as np
 from PIL import Image
@@ -15,6 +16,7 @@ from pixeldojo.media.drawing.stage import Stage
 
 _COARSE_SIDE = 96
 _GRAIN_ROWS = 199
+_SPREAD = NormalDist()
 
 
 def sky(stage: Stage, horizon: float, light: tuple[float, float] | None = None, lamps: float = 0.0) -> Backdrop:
@@ -68,10 +70,9 @@ def starfield(stage: Stage, horizon: float, density: float = 1.0) -> Twinkle:
     rows = max(1, round(stage.height * min(1.0, horizon)))
     count = round(density * 620 * stage.width * rows / stage.unit**2)
     fields = [
-        Image.fromarray(stars(stage.chance(name), (stage.height, stage.width), rows, count))
-        for name in ("stars", "more stars")
+        Image.fromarray(stars(stage.chance(name), (rows, stage.width), count)) for name in ("stars", "more stars")
     ]
-    white = Image.new("RGB", (stage.width, stage.height), (255, 250, 240))
+    white = Image.new("RGB", (stage.width, rows), (255, 250, 240))
     return Twinkle(white, fields[0], fields[1])
 
 
@@ -79,10 +80,10 @@ def clouds(stage: Stage, name: str, top: float, bottom: float, *, cover: float, 
     """Return a bank of clouds between two rows (shares of the height); `cover` 0..1 says how much sky it hides."""
     travel = stage.pixels(0.16)
     width, height = stage.width + travel, max(4, round((bottom - top) * stage.height))
-    rows, columns = coarse(width, height, finer=2.8)
+    rows, columns = coarse(width, height, finer=2.0)
     heights = fractal(stage.chance(name), rows, columns, cells=2.4, octaves=5, stretch=stretch)
     above = np.roll(heights, 2, axis=0)
-    level = np.quantile(heights, 1 - cover)
+    level = float(heights.mean() + heights.std() * _SPREAD.inv_cdf(1 - cover))
     fade = np.sin(np.linspace(0, np.pi, rows, dtype=np.float32)).clip(0) ** 0.6
     mask = np.clip((heights - level) * 4.2, 0, 1) ** 0.9 * fade[:, None]
     lit = np.clip(0.62 + 3.2 * (heights - above) + 0.5 * (heights - level), 0, 1)
@@ -91,74 +92,6 @@ def clouds(stage: Stage, name: str, top: float, bottom: float, *, cover: float, 
     veil = Image.fromarray((235 * mask).astype(np.uint8)).resize((width, height), Image.Resampling.BILINEAR)
     at = round(top * stage.height)
     return Plate(shades.convert("RGB"), veil, (0, at), (-travel, at))
-
-
-def ridge(
-    stage: Stage,
-    name: str,
-    line: Field,
-    colours: tuple[Colour, Colour],
-    *,
-    travel: int = 0,
-    relief: float = 0.0,
-    cells: float = 7.0,
-    is_rocky: bool = False,
-    foot: float = 1.0,
-) -> Plate:
-    """Return land below a line.
-
-    Args:
-        stage: The picture.
-        name: Names the chance behind its texture.
-        line: The first row of land (pixels, fractions welcome) for each column, as wide as frame and travel.
-        colours: At the crest and at the foot.
-        travel: Columns it slides to the left over the clip.
-        relief: How strongly light models its surface, 0..1.
-        cells: How many bumps of that relief make one unit.
-        is_rocky: Whether it is broken into faces; else it is soft.
-        foot: Where it ends (share of the height), below which something else covers it.
-    """
-    top = max(0, int(line.min()) - 1)
-    rows = max(2, round(foot * stage.height) - top)
-    shade, mask = _below(line - np.float32(top), rows)
-    picture = _coloured(shade, *colours)
-    if relief:
-        light = tuple(blend(colour, stage.palette.light, 0.42 * relief) for colour in colours)
-        shadow = tuple(blend(colour, stage.palette.near, 0.45 * relief) * 0.92 for colour in colours)
-        lit = _relief(stage, name, (rows, line.size), cells, is_rocky=is_rocky)
-        picture = Image.composite(_coloured(shade, light[0], colours[1]), _coloured(shade, shadow[0], colours[1]), lit)
-    crest, base = _split(picture, mask.height)
-    return Plate(crest, mask, (0, top), (-travel, top), base=base)
-
-
-def _split(picture: Image.Image, row: int) -> tuple[Image.Image, Image.Image | None]:
-    """Cut a picture in two above a row."""
-    width, height = picture.size
-    if row >= height:
-        return picture, None
-    return picture.crop((0, 0, width, row)), picture.crop((0, row, width, height))
-
-
-def _below(line: Field, rows: int) -> tuple[Image.Image, Image.Image]:
-    """Return how deep each pixel lies below a line (L, 12 at the line) and which pixels do (L, smooth at the line,
-    cut off below its lowest point).
-
-    In whole sixteenths and sixty-fourths, which numpy sums four times faster than floats.
-    """
-    slope = 64 * 230 / rows
-    foot = np.clip(line, -rows, rows)
-    depth = np.rint(np.arange(rows) * slope).astype(np.int16)[:, None] - np.rint(foot * slope).astype(np.int16)[None, :]
-    shade = np.clip((depth >> 6) + np.int16(12), 0, 255).astype(np.uint8)
-    band = min(rows, max(1, int(foot.max()) + 2))
-    edge = (np.arange(band) * 16).astype(np.int16)[:, None] - np.rint(foot * 16 - 8).astype(np.int16)[None, :]
-    return Image.fromarray(shade), Image.fromarray((np.clip(edge, 0, 15) * 17).astype(np.uint8))
-
-
-def _coloured(shade: Image.Image, crest: Colour, foot: Colour) -> Image.Image:
-    """Return shades (L) from 0 at the crest to 255 at the foot in those colours."""
-    indexed = shade.copy()
-    indexed.putpalette(ink(ramp(crest, blend(crest, foot, 0.55), foot)))
-    return indexed.convert("RGB")
 
 
 def water(stage: Stage, shore: float, *, ripple: float = 0.006, squash: float = 1.0) -> Water:
@@ -240,25 +173,9 @@ def radiance(stage: Stage, shape: tuple[int, int], at: tuple[float, float], size
     return (np.clip(1 - np.hypot(across, down) / size, 0, 1) ** 2.2).astype(np.float32)
 
 
-def _relief(stage: Stage, name: str, shape: tuple[int, int], cells: float, *, is_rocky: bool) -> Image.Image:
-    """Return how brightly each part of a bumpy surface is lit (L), with the light from the sun's side."""
-    rows, columns = shape
-    side = min(shape)
-    scale = min(1.0, 200 / side)
-    high, wide = max(6, round(rows * scale)), max(6, round(columns * scale))
-    coarseness = max(1.0, cells * side / stage.unit)
-    bumps = fractal(stage.chance(f"{name} relief"), high, wide, cells=coarseness, octaves=5 if is_rocky else 3)
-    folded = 1 - np.abs(2 * bumps - 1) if is_rocky else bumps
-    sideways = np.roll(folded, -1 if stage.is_lit_from_left else 1, axis=1)
-    lit = sideways - folded + 0.5 * (np.roll(folded, 1, axis=0) - folded)
-    lit /= max(float(np.quantile(np.abs(lit), 0.9)), 1e-6)
-    small = Image.fromarray((127.5 + 127.5 * np.clip(lit * 0.75, -1, 1)).astype(np.uint8))
-    return small.resize((columns, rows), Image.Resampling.BILINEAR)
-
-
 def _glints(stage: Stage, width: int, rows: int, travel: int) -> Image.Image:
     """Return where waves catch the light: short strokes, longer and sparser towards the viewer."""
-    high = max(4, min(rows, 220))
+    high = max(4, min(rows, 130))
     wide = max(8, min(width, 420))
     near = np.linspace(0, 1, high, dtype=np.float32)[:, None]
     strokes = np.zeros((high, wide), np.float32)

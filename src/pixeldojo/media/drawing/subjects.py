@@ -338,7 +338,8 @@ def _smooth(points: NDArray[np.float32]) -> NDArray[np.float32]:
         + (2 * first - 5 * second + 4 * third - fourth) * steps**2
         + (3 * second - first - 3 * third + fourth) * steps**3
     )
-    return curve.reshape(-1, 2).astype(np.float32)
+    outline: NDArray[np.float32] = curve.reshape(-1, 2).astype(np.float32)
+    return outline
 
 
 def _parse(outline: str) -> list[tuple[str, str, NDArray[np.float32]]]:

@@ -9,6 +9,9 @@ import hashlib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
+
+_Meaning = TypeVar("_Meaning", bound=StrEnum)
 
 
 class Place(StrEnum):
@@ -236,9 +239,9 @@ _SHORTEST_PLURAL = 3
 _WORD = re.compile(r"[^\W\d_]+")
 
 
-def _invert(table: dict[Place, str] | dict[Mood, str] | dict[Subject, str] | dict[Style, str]) -> dict[str, str]:
+def _invert(table: dict[_Meaning, str]) -> dict[str, _Meaning]:
     """Turn a table of meanings into a table of words; the first meaning that lists a word keeps it."""
-    words: dict[str, str] = {}
+    words: dict[str, _Meaning] = {}
     for meaning, listed in table.items():
         for word in listed.split():
             words.setdefault(word, meaning)
@@ -252,7 +255,9 @@ _ATMOSPHERES = _invert(_SUGGESTED_MOODS)
 _SUBJECTS = _invert(_SUBJECT_WORDS)
 _SITTERS = _invert(_SUGGESTED_SUBJECTS)
 _STYLES = _invert(_STYLE_WORDS)
-_TABLES = (_PLACES, _SUGGESTIONS, _MOODS, _ATMOSPHERES, _SUBJECTS, _SITTERS, _STYLES, _COLOUR_WORDS)
+_KNOWN_WORDS = frozenset[str]().union(
+    _PLACES, _SUGGESTIONS, _MOODS, _ATMOSPHERES, _SUBJECTS, _SITTERS, _STYLES, _COLOUR_WORDS
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,22 +287,22 @@ def read_prompt(prompt: str) -> Reading:
     place = _first(words, _PLACES) or _first(words, _SUGGESTIONS)
     subject = _first(words, _SUBJECTS) or _first(words, _SITTERS)
     mood = _first(words, _MOODS) or _first(words, _ATMOSPHERES)
-    chosen_place = Place(place) if place else _choose(words, tuple(Place), "place")
+    chosen_place = place or _choose(words, tuple(Place), "place")
     return Reading(
         place=chosen_place,
-        mood=Mood(mood) if mood else _choose(words, _PLACE_MOODS[chosen_place], "mood"),
-        subject=Subject(subject) if subject else None,
-        style=Style(_first(words, _STYLES) or Style.PLAIN),
+        mood=mood or _choose(words, _PLACE_MOODS[chosen_place], "mood"),
+        subject=subject,
+        style=_first(words, _STYLES) or Style.PLAIN,
         colour=next((_COLOUR_WORDS[word] for word in words if word in _COLOUR_WORDS), None),
         hue_shift=_smallest_hash(words, "hue") % 29 - 14,
     )
 
 
-def _first(words: list[str], table: dict[str, str]) -> str | None:
+def _first(words: list[str], table: dict[str, _Meaning]) -> _Meaning | None:
     return next((table[word] for word in words if word in table), None)
 
 
-def _choose(words: list[str], choices: tuple[str, ...], salt: str) -> str:
+def _choose(words: list[str], choices: tuple[_Meaning, ...], salt: str) -> _Meaning:
     return choices[_smallest_hash(words, salt) % len(choices)]
 
 
@@ -309,7 +314,7 @@ def _smallest_hash(words: list[str], salt: str) -> int:
 
 def _plain(word: str) -> str:
     """Bring a plural to the singular the tables list."""
-    if any(word in table for table in _TABLES):
+    if word in _KNOWN_WORDS:
         return word
     if word.endswith("ies"):
         return word[:-3] + "y"
