@@ -96,6 +96,8 @@ def _canonical(model: Model, raw: JsonObject) -> tuple[dict[str, JsonValue], dic
     found: list[Violation] = []
     aliases = _aliases(known) if not raw.keys() <= known.keys() else {}
     for given_name, value in raw.items():
+        if len(found) >= _VIOLATIONS_MAXIMUM:
+            break
         name = given_name if given_name in known else aliases.get(given_name)
         if name is None:
             found.append(unknown_input(given_name, [*known, *aliases]))

@@ -91,8 +91,7 @@ def catalog() -> Catalog:
     return load_catalog()
 
 
-@pytest.fixture
-def wide(write_catalog: WriteCatalog) -> Model:
+@pytest.fixture(scope="session")
+def wide() -> Model:
     """The made-up model that uses every part of the format."""
-    text = Path(__file__).with_name("wide.toml").read_text(encoding="utf-8")
-    return write_catalog({"wide": text}).find("wide")
+    return load_catalog(Path(__file__).parents[2] / "catalog" / "made_up").find("wide")

@@ -1,0 +1,100 @@
+"""Promises of prices that hold for every model and every input it takes."""
+
+from decimal import Decimal
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.catalog.strategies import Request, requests, valid_inputs
+
+from pixeldojo.catalog.inputs import read_input
+from pixeldojo.catalog.price import Quote, quote_price, settle
+from pixeldojo.catalog.price_rules import ByResolutionAndDurationPrice, ByResolutionPrice, FixedPrice, PerSecondPrice
+from pixeldojo.catalog.schema import Model
+from pixeldojo.core.errors import ValidationError
+from pixeldojo.core.json_types import JsonValue
+
+SECONDS = st.decimals(0, 100, places=3)
+
+
+def read_or_example(request: Request) -> Request:
+    """Return the request read; the model's example where rules between inputs refuse it."""
+    model, raw = request
+    try:
+        return model, read_input(model, raw)
+    except ValidationError:
+        return model, read_input(model, model.example)
+
+
+READ = requests(valid_inputs).map(read_or_example)
+QUOTES = READ.map(lambda request: quote_price(*request))
+
+
+@settings(max_examples=100, deadline=None)
+@given(QUOTES)
+def test_a_quote_is_a_positive_integer_and_its_lines_add_up(quote: Quote) -> None:
+    assert type(quote.amount_millicredits) is int
+    assert quote.amount_millicredits > 0
+    assert quote.amount_millicredits == quote.unit_millicredits * quote.outputs
+    assert quote.amount_millicredits == sum(line.millicredits for line in quote.breakdown)
+    assert Quote.from_json(quote.to_json()) == quote
+
+
+@settings(max_examples=100, deadline=None)
+@given(QUOTES, st.integers(-1, 20), SECONDS | st.none())
+def test_a_settlement_is_never_more_than_the_quote(quote: Quote, delivered: int, seconds: Decimal | None) -> None:
+    settled = settle(quote, delivered, seconds)
+    assert type(settled) is int
+    assert 0 <= settled <= quote.amount_millicredits
+    assert (settled > 0) == (delivered > 0)
+
+
+@settings(max_examples=100, deadline=None)
+@given(QUOTES, st.integers(0, 20), SECONDS)
+def test_more_delivered_never_settles_for_less(quote: Quote, delivered: int, seconds: Decimal) -> None:
+    assert settle(quote, delivered + 1, seconds) >= settle(quote, delivered, seconds)
+    assert settle(quote, delivered, seconds + 1) >= settle(quote, delivered, seconds)
+
+
+@settings(max_examples=50, deadline=None)
+@given(QUOTES)
+def test_everything_delivered_at_full_length_costs_the_quote(quote: Quote) -> None:
+    assert settle(quote, quote.outputs, quote.billed_seconds) == quote.amount_millicredits
+    assert settle(quote, quote.outputs) == quote.amount_millicredits
+
+
+@settings(max_examples=100, deadline=None)
+@given(READ)
+def test_more_outputs_more_seconds_or_a_higher_tier_never_cost_less(request_: Request) -> None:
+    model, read = request_
+    for name, steps in rising_inputs(model).items():
+        amounts = [quote_price(model, {**read, name: step}).amount_millicredits for step in steps]
+        assert all(less <= more for less, more in pairwise(amounts)), (name, amounts)
+
+
+def rising_inputs(model: Model) -> dict[str, list[JsonValue]]:
+    """Return what the price depends on, each with values from small to large: tiers as the file lists them."""
+    rule = model.price
+    rising: dict[str, list[JsonValue]] = {}
+    if model.output.count_parameter:
+        rising[model.output.count_parameter] = [1, 2, 3]
+    match rule:
+        case PerSecondPrice():
+            rising[rule.by] = list(rule.rates)
+            rising |= {name: lengths(model, name) for name in (rule.seconds.parameter,) if name}
+            rising |= {name: [0.5, 1, 7.25, 60] for name in (rule.seconds.estimate_parameter,) if name}
+        case ByResolutionPrice():
+            rising[rule.by] = list(rule.amounts)
+        case ByResolutionAndDurationPrice():
+            rising |= {rule.by: list(rule.amounts), rule.seconds: lengths(model, rule.seconds)}
+        case FixedPrice():
+            pass
+    return rising
+
+
+def lengths(model: Model, name: str) -> list[JsonValue]:
+    """Return the lengths a parameter offers."""
+    parameter = model.parameter(name)
+    assert parameter is not None
+    offered: list[JsonValue] = [value for value in parameter.enum or () if isinstance(value, int)]
+    return offered or [5, 10]
