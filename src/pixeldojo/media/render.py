@@ -14,6 +14,8 @@ from pixeldojo.media.orders import AudioOrder, ImageOrder, MeshOrder, VideoOrder
 def render(order: JsonObject, input_paths: Sequence[str], folder: str) -> list[str]:
     """Draw what the order asks for into `folder`, under names that no other call uses, and return the files' paths.
 
+    An order with `cut_short` true gives files that break off in the middle, to rehearse a broken transfer.
+
     Raises:
         ValueError: if the order is wrong.
         UnreadableMedia: if an input cannot be decoded.
@@ -38,7 +40,15 @@ def render(order: JsonObject, input_paths: Sequence[str], folder: str) -> list[s
             from pixeldojo.media.mesh import render_mesh  # noqa: PLC0415
 
             paths = render_mesh(parsed, target)
+    if order.get("cut_short") is True:
+        _cut_short(paths)
     return [str(path) for path in paths]
+
+
+def _cut_short(paths: Sequence[Path]) -> None:
+    for path in paths:
+        with path.open("r+b") as file:
+            file.truncate(path.stat().st_size // 2)
 
 
 def load_libraries() -> None:

@@ -1,6 +1,14 @@
-"""The sandbox: an upstream that draws real files on this machine, costs nothing, and fails on request."""
+"""The sandbox: an upstream of our own that draws real files, costs nothing and can rehearse trouble."""
 
-from pixeldojo.providers.sandbox.adapter import SandboxProvider
+from pixeldojo.providers.sandbox.adapter import CallLedger, Draw, DrawingFailed, OpenInput, SandboxProvider
 from pixeldojo.providers.sandbox.rehearsal import Rehearsal, parse_rehearsal
 
-__all__ = ["Rehearsal", "SandboxProvider", "parse_rehearsal"]
+__all__ = [
+    "CallLedger",
+    "Draw",
+    "DrawingFailed",
+    "OpenInput",
+    "Rehearsal",
+    "SandboxProvider",
+    "parse_rehearsal",
+]

@@ -1,16 +1,17 @@
-"""The sandbox as an adapter: takes a call, waits as an upstream would, then has the files drawn.
+"""The sandbox as an upstream: it accepts, takes a moment, draws, and goes wrong where it was asked to.
 
-Everything `check` needs stands in the operation, so any worker can go on after a crash; drawing is deterministic, so
-doing it again gives the same bytes. Each call taken is recorded once per attempt: a repeated submit is the same call.
-What to draw is `plan`'s, trouble on request `rehearsal`'s; drawing itself is handed in.
+Owns the upstream's manners. Leaves what to draw to `plan`, drawing to the function it is handed, and the words for
+trouble to `rehearsal`. An operation carries all that `check` needs, so any worker can go on with it; `submit` counts
+each paid call once, however often the same attempt is repeated.
 """
 
+import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from pixeldojo.core.clock import Clock
 from pixeldojo.core.json_types import JsonObject
@@ -25,129 +26,184 @@ from pixeldojo.providers.contract import (
     UpstreamError,
     UpstreamErrorKind,
 )
-from pixeldojo.providers.sandbox.plan import plan_order
+from pixeldojo.providers.sandbox.plan import CannotDraw, plan_order, read_prompt_text
 from pixeldojo.providers.sandbox.rehearsal import Rehearsal, find_rehearsal
 
-_LATENCY_SECONDS = {"image": 0.05, "video": 0.2, "audio": 0.1, "model3d": 0.1}
-_HANGING_POLL_SECONDS = 5.0
+_HANGING_POLL_SECONDS = 1.0
+_NOT_MEDIA = b"<!doctype html><title>502 Bad Gateway</title><h1>502 Bad Gateway</h1>\n"
+
 _MESSAGES = {
-    UpstreamErrorKind.REJECTED_INPUT: "The sandbox rejects this input, as it was asked to.",
-    UpstreamErrorKind.REFUSED_CONTENT: "The sandbox's moderation refuses this content, as it was asked to.",
-    UpstreamErrorKind.OVER_LIMIT: "The sandbox is over its limit, as it was asked to be.",
-    UpstreamErrorKind.UNAUTHORIZED: "The sandbox does not accept the credentials, as it was asked not to.",
-    UpstreamErrorKind.UNAVAILABLE: "The sandbox is unavailable, as it was asked to be.",
-    UpstreamErrorKind.UNKNOWN: "The sandbox's answer was lost, as it was asked to be.",
+    UpstreamErrorKind.REJECTED_INPUT: "The sandbox rejected the input, as rehearsed.",
+    UpstreamErrorKind.REFUSED_CONTENT: "The sandbox's moderation refused the content, as rehearsed.",
+    UpstreamErrorKind.OVER_LIMIT: "The sandbox is over its limit, as rehearsed.",
+    UpstreamErrorKind.UNAUTHORIZED: "The sandbox did not accept the operator's credentials, as rehearsed.",
+    UpstreamErrorKind.UNAVAILABLE: "The sandbox is unavailable, as rehearsed.",
+    UpstreamErrorKind.UNKNOWN: "The sandbox's answer was lost, as rehearsed.",
 }
 
 
-class Draw(Protocol):
-    """Makes the files of an order, elsewhere: the caller's event loop does not wait on it."""
+class DrawingFailed(Exception):
+    """The order cannot be drawn, now or later; the message may be shown to the caller."""
 
-    async def __call__(self, order: JsonObject, input_paths: Sequence[Path]) -> tuple[Path, ...]: ...
+
+class Draw(Protocol):
+    """Draws an order: `media.render.render` in a media process."""
+
+    async def __call__(self, order: JsonObject, input_paths: Sequence[Path]) -> Sequence[Path]:
+        """Return the files drawn; they belong to the caller.
+
+        Raises:
+            DrawingFailed: if it cannot be drawn.
+        """
+        ...
 
 
 class OpenInput(Protocol):
-    """Gives an input file as a path to read, for as long as the context is open."""
+    """Brings an input file within reach."""
 
-    def __call__(self, blob_key: str) -> AbstractAsyncContextManager[Path]: ...
+    def __call__(self, blob_key: str) -> AbstractAsyncContextManager[Path]:
+        """Give a path that holds the blob's content while the context lasts."""
+        ...
 
 
-class CallRecord(Protocol):
-    """The sandbox's own durable books."""
+class CallLedger(Protocol):
+    """The upstream's own books: what it was asked, kept through a crash.
 
-    async def record(self, attempt_id: str, content: bytes) -> bool:
-        """Note something once; False when it was noted before."""
+    `calls/ATTEMPT` is a paid call; `refusals/JOB-NUMBER` a submit that was turned away.
+    """
+
+    async def record(self, name: str, content: bytes) -> bool:
+        """Write an entry unless it is there already; say whether it was written."""
         ...
 
 
 class SandboxProvider:
-    """An upstream that needs no key and no network."""
+    """The upstream of every model in test mode."""
 
-    name = "sandbox"
-    is_resubmit_safe = True
+    name: str = "sandbox"
+    is_resubmit_safe: bool = True
 
-    def __init__(self, *, draw: Draw, open_input: OpenInput, calls: CallRecord, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        draw: Draw,
+        open_input: OpenInput,
+        ledger: CallLedger,
+        clock: Clock,
+        announce: Callable[[str], Awaitable[None]] | None = None,
+        image_seconds: float = 0.05,
+        video_seconds: float = 0.2,
+    ) -> None:
+        """Make the sandbox.
+
+        Args:
+            draw: Draws orders.
+            open_input: Opens input files.
+            ledger: Where calls are counted.
+            clock: Tells when work that was accepted is done.
+            announce: Tells the workers that a job's upstream has news, as a callback would; for `twice`.
+            image_seconds: How long images and 3D models are pretended to take.
+            video_seconds: How long videos and sounds are.
+        """
         self._draw = draw
         self._open_input = open_input
-        self._calls = calls
+        self._ledger = ledger
         self._clock = clock
+        self._announce = announce
+        self._seconds = {"image": image_seconds, "model3d": image_seconds}
+        self._video_seconds = video_seconds
 
-    async def submit(self, call: Call, http: HttpClient) -> Operation:  # noqa: ARG002  there is nobody to call
-        """Take the work, unless trouble is to be rehearsed."""
-        rehearsal = find_rehearsal(call.rehearsal, call.input)
+    async def submit(self, call: Call, http: HttpClient) -> Operation | Finished:  # noqa: ARG002 (reached without)
+        """Accept the work and count it."""
+        rehearsal = _rehearsal(call)
         await self._refuse(call, rehearsal)
         try:
             order = plan_order(call)
-        except ValueError as error:
+        except CannotDraw as error:
             raise UpstreamError(UpstreamErrorKind.REJECTED_INPUT, str(error)) from error
-        noted = json.dumps({"job": call.job_id, "model": call.model_id}).encode()
-        is_first = await self._calls.record(call.attempt_id, noted)
-        if rehearsal.never_answers or (rehearsal.loses_answer and is_first):
-            raise _rehearsed(UpstreamErrorKind.UNKNOWN)
-        seconds = max(_LATENCY_SECONDS.get(str(order["kind"]), 0.1), rehearsal.slow_seconds)
+        entry = {"jobId": call.job_id, "model": call.model_id, "at": self._clock.now().isoformat()}
+        is_first = await self._ledger.record(f"calls/{call.attempt_id}", json.dumps(entry).encode())
+        if rehearsal.unknown or (rehearsal.lose_answer and is_first):
+            raise _trouble(UpstreamErrorKind.UNKNOWN)
+        takes_seconds = self._takes_seconds(order, rehearsal)
         data: JsonObject = {
+            "job_id": call.job_id,
             "order": order,
             "inputs": [file.blob_key for file in call.files],
-            "started_at": self._clock.now().timestamp(),
-            "seconds": seconds,
-            "rehearsal": asdict(rehearsal),
+            "accepted_at": self._clock.now().isoformat(),
+            "takes_seconds": takes_seconds,
+            "rehearsal": rehearsal.to_json(),
         }
-        return Operation(id=call.attempt_id, data=data, can_cancel=True, poll_after_seconds=seconds)
+        poll = _HANGING_POLL_SECONDS if rehearsal.hang else takes_seconds
+        return Operation(id=f"sandbox-{call.attempt_id}", data=data, can_cancel=True, poll_after_seconds=poll)
 
-    async def check(self, operation: Operation, http: HttpClient) -> Running | Finished:  # noqa: ARG002  as above
-        """Answer as an upstream at work does; draw once the time has come."""
-        told = operation.data["rehearsal"]
-        assert isinstance(told, dict)
-        rehearsal = Rehearsal(**told)
-        if rehearsal.hangs:
-            return Running(progress=0.5, poll_after_seconds=_HANGING_POLL_SECONDS)
-        started_at, seconds = operation.data["started_at"], operation.data["seconds"]
-        assert isinstance(started_at, float | int)
-        assert isinstance(seconds, float | int)
-        left = started_at + seconds - self._clock.now().timestamp()
+    async def check(self, operation: Operation, http: HttpClient) -> Running | Finished:  # noqa: ARG002 (reached without)
+        """Draw once the pretended time is over."""
+        rehearsal = _kept_rehearsal(operation)
+        if rehearsal.hang:
+            return Running(poll_after_seconds=_HANGING_POLL_SECONDS)
+        takes_seconds = cast(float, operation.data["takes_seconds"])
+        left = takes_seconds - self._elapsed_seconds(operation)
         if left > 0:
-            return Running(progress=max(0.0, round(1 - left / seconds, 2)), poll_after_seconds=min(left, 1.0))
+            return Running(progress=round(1 - left / takes_seconds, 2), poll_after_seconds=left)
         if rehearsal.fail_later is not None:
-            kind = UpstreamErrorKind(rehearsal.fail_later)
-            raise UpstreamError(kind, _MESSAGES[kind], is_final=True)
-        return Finished(await self._outputs(operation, rehearsal), upstream_cost="0")
+            raise _trouble(rehearsal.fail_later, is_final=True)
+        outputs = await self._outputs(operation, rehearsal)
+        if rehearsal.twice and self._announce is not None:
+            job_id = cast(str, operation.data["job_id"])
+            await asyncio.gather(self._announce(job_id), self._announce(job_id))
+        return Finished(outputs, upstream_cost="0 (sandbox)")
 
-    async def cancel(self, operation: Operation, http: HttpClient) -> CancelOutcome:  # noqa: ARG002  as above
-        """Stop the work; there is nothing to undo."""
-        return CancelOutcome.CANCELED
+    async def cancel(self, operation: Operation, http: HttpClient) -> CancelOutcome:  # noqa: ARG002 (reached without)
+        """Stop what is still running."""
+        if _kept_rehearsal(operation).hang:
+            return CancelOutcome.CANCELED
+        is_running = self._elapsed_seconds(operation) < cast(float, operation.data["takes_seconds"])
+        return CancelOutcome.CANCELED if is_running else CancelOutcome.TOO_LATE
 
     async def _refuse(self, call: Call, rehearsal: Rehearsal) -> None:
-        for number in range(1, rehearsal.flaky + 1):
-            if await self._calls.record(f"{call.job_id}-refused-{number}", b"{}"):
-                raise _rehearsed(UpstreamErrorKind.UNAVAILABLE)
+        """Turn the submit away where that was asked for; nothing is counted as a call."""
         if rehearsal.fail is not None:
-            raise _rehearsed(rehearsal.fail)
+            raise _trouble(rehearsal.fail)
+        for number in range(1, rehearsal.flaky + 1):
+            if await self._ledger.record(f"refusals/{call.job_id}-{number}", call.attempt_id.encode()):
+                raise _trouble(UpstreamErrorKind.UNAVAILABLE)
 
     async def _outputs(self, operation: Operation, rehearsal: Rehearsal) -> tuple[OutputFile, ...]:
-        if rehearsal.output == "wrong-type":
-            return (OutputFile(content=b"<!doctype html><title>502 Bad Gateway</title>"),)
-        order, keys = operation.data["order"], operation.data["inputs"]
-        assert isinstance(order, dict)
-        assert isinstance(keys, list | tuple)
-        async with AsyncExitStack() as stack:
-            inputs = [await stack.enter_async_context(self._open_input(str(key))) for key in keys]
-            paths = await self._draw(order, inputs)
-        if rehearsal.output == "broken":
-            return tuple(_cut_short(path) for path in paths)
-        outputs = tuple(OutputFile(path=path) for path in paths)
-        return outputs + tuple(_copy(path) for path in paths) if rehearsal.answers_twice else outputs
+        order = cast(JsonObject, operation.data["order"])
+        if rehearsal.broken_file:
+            order = {**order, "cut_short": True}
+        if rehearsal.wrong_type:
+            count = cast(int, order.get("count", 1))
+            return tuple(OutputFile(content=_NOT_MEDIA) for _ in range(count))
+        async with AsyncExitStack() as opened:
+            keys = cast(Sequence[str], operation.data["inputs"])
+            inputs = [await opened.enter_async_context(self._open_input(key)) for key in keys]
+            try:
+                paths = await self._draw(order, inputs)
+            except DrawingFailed as error:
+                raise UpstreamError(UpstreamErrorKind.UNAVAILABLE, str(error), is_final=True) from error
+        return tuple(OutputFile(path=path) for path in paths)
+
+    def _takes_seconds(self, order: JsonObject, rehearsal: Rehearsal) -> float:
+        usual = self._seconds.get(cast(str, order["kind"]), self._video_seconds)
+        return usual if rehearsal.slow_seconds is None else rehearsal.slow_seconds
+
+    def _elapsed_seconds(self, operation: Operation) -> float:
+        accepted_at = datetime.fromisoformat(cast(str, operation.data["accepted_at"]))
+        return (self._clock.now() - accepted_at).total_seconds()
 
 
-def _rehearsed(kind: UpstreamErrorKind) -> UpstreamError:
-    return UpstreamError(kind, _MESSAGES[kind])
+def _rehearsal(call: Call) -> Rehearsal:
+    try:
+        return find_rehearsal(read_prompt_text(call.input), call.rehearsal)
+    except ValueError as error:
+        raise UpstreamError(UpstreamErrorKind.REJECTED_INPUT, str(error)) from error
 
 
-def _copy(path: Path) -> OutputFile:
-    return OutputFile(content=path.read_bytes())
+def _kept_rehearsal(operation: Operation) -> Rehearsal:
+    return Rehearsal.from_json(cast(JsonObject, operation.data["rehearsal"]))
 
 
-def _cut_short(path: Path) -> OutputFile:
-    """Return the first third of a file, as a connection that broke would leave it."""
-    whole = path.read_bytes()
-    path.unlink()
-    return OutputFile(content=whole[: len(whole) // 3])
+def _trouble(kind: UpstreamErrorKind, *, is_final: bool = False) -> UpstreamError:
+    return UpstreamError(kind, _MESSAGES[kind], is_final=is_final)

@@ -1,121 +1,159 @@
-"""Trouble on request: what a caller can have the sandbox rehearse, by header or in the prompt. Pure.
+"""Trouble on request: the words a caller can put into the `X-PixelDojo-Sandbox` header or into a prompt.
 
-Words, separated by commas or spaces: `slow=SECONDS`, `fail=KIND`, `fail-later=KIND`, `refuse`, `hang`, `twice`,
-`lose-answer`, `unknown`, `flaky=N`, `broken-file`, `wrong-type`. docs/sandbox.md says what each does.
+Owns the words, which docs/sandbox.md explains to callers. Leaves acting on them to `adapter`.
 """
 
+import math
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from pixeldojo.core.json_types import JsonObject
+from pixeldojo.core.json_types import JsonObject, JsonValue
 from pixeldojo.providers.contract import UpstreamErrorKind
 
-_IN_PROMPT = re.compile(r"\[sandbox:([^\]]{1,200})\]", re.IGNORECASE)
-_SEPARATOR = re.compile(r"[,;\s]+")
-_LONGEST_SLOW_SECONDS = 86_400.0
-_MOST_FLAKY = 100
-_KINDS = ", ".join(kind.replace("_", "-") for kind in UpstreamErrorKind)
-_KNOWN = (
-    "slow=SECONDS, fail=KIND, fail-later=KIND, refuse, hang, twice, lose-answer, unknown, flaky=N, broken-file, "
-    f"wrong-type; KIND is one of {_KINDS}"
-)
+_MOST_SLOW_SECONDS = 3_600.0
+_MOST_REFUSALS = 10
+_IN_PROMPT = re.compile(r"\[sandbox:([^\]]*)\]", re.IGNORECASE)
+_BETWEEN = re.compile(r"[\s,;]+")
+_KINDS = ", ".join(UpstreamErrorKind)
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What to rehearse; the default is a job that goes well.
+    """What should go wrong.
 
     Attributes:
-        slow_seconds: The work takes at least that long.
-        fail: Refuse the submit in this way.
-        fail_later: Accept, then report a failure of this kind.
-        hangs: Never finish.
-        answers_twice: Finish with every output given twice.
-        loses_answer: Accept, but lose the answer to the first submit.
-        never_answers: Accept, but lose the answer to every submit.
-        flaky: So many submits are answered `unavailable` before one is taken.
-        output: What the files are like: `whole`, `broken` or `wrong-type`.
+        slow_seconds: How long the work takes; None for the usual time.
+        fail: Refuse the submit with this kind of error.
+        fail_later: Accept, then report this kind of failure.
+        flaky: Refuse this many submits of the job as unavailable, then accept.
+        hang: Never finish.
+        twice: Announce the end twice.
+        lose_answer: Accept, but lose the answer to the first submit of an attempt.
+        unknown: Accept, but lose the answer to every submit.
+        broken_file: Give files that are cut short.
+        wrong_type: Give an HTML page for each file.
     """
 
-    slow_seconds: float = 0.0
+    slow_seconds: float | None = None
     fail: UpstreamErrorKind | None = None
     fail_later: UpstreamErrorKind | None = None
-    hangs: bool = False
-    answers_twice: bool = False
-    loses_answer: bool = False
-    never_answers: bool = False
     flaky: int = 0
-    output: str = "whole"
+    hang: bool = False
+    twice: bool = False
+    lose_answer: bool = False
+    unknown: bool = False
+    broken_file: bool = False
+    wrong_type: bool = False
+
+    def to_json(self) -> JsonObject:
+        """Return what `from_json` reads: the members that are not at their default."""
+        plain = Rehearsal()
+        values: dict[str, JsonValue] = {name: getattr(self, name) for name in self.__slots__}
+        return {name: value for name, value in values.items() if value != getattr(plain, name)}
+
+    @classmethod
+    def from_json(cls, data: JsonObject) -> "Rehearsal":
+        """Read what `to_json` wrote."""
+        values = dict(data)
+        for name in ("fail", "fail_later"):
+            if isinstance(kind := values.get(name), str):
+                values[name] = UpstreamErrorKind(kind)
+        return cls(**values)  # type: ignore[arg-type]  # written by to_json
 
 
 def parse_rehearsal(text: str) -> Rehearsal:
-    """Read the value of the `X-PixelDojo-Sandbox` header.
+    """Read the header: words or `word=value`, separated by commas or spaces.
 
     Raises:
-        ValueError: naming the word that is not known, and those that are.
+        ValueError: naming the word or value that is wrong and what is known.
     """
     rehearsal = Rehearsal()
-    words = [word for word in _SEPARATOR.split(text.strip()) if word]
-    if not words:
-        raise ValueError(f"says nothing to rehearse; known are {_KNOWN}")
-    for word in words:
-        rehearsal = _with_word(rehearsal, word)
+    for item in filter(None, _BETWEEN.split(text.strip())):
+        rehearsal = _read_item(rehearsal, item)
     return rehearsal
 
 
-def find_rehearsal(header: str | None, given: JsonObject) -> Rehearsal:
-    """Return what a job should rehearse: the header where there is one, else `[sandbox: …]` in the prompt.
+def find_rehearsal(prompt: str, header: str | None) -> Rehearsal:
+    """Return what header and prompt ask for together; where both name the same thing, the header counts.
 
-    Words in a prompt that are not known are part of the prompt.
+    Words in the prompt that mean nothing here are ignored: the prompt is the caller's.
+
+    Raises:
+        ValueError: if the header is wrong.
     """
-    if header is not None:
-        return parse_rehearsal(header)
-    prompt = given.get("prompt")
-    found = _IN_PROMPT.search(prompt) if isinstance(prompt, str) else None
-    if found is None:
-        return Rehearsal()
+    rehearsal = Rehearsal()
+    for brackets in _IN_PROMPT.findall(prompt):
+        for item in filter(None, _BETWEEN.split(brackets.strip())):
+            try:
+                rehearsal = _read_item(rehearsal, item)
+            except ValueError:
+                continue
+    asked = parse_rehearsal(header or "")
+    plain = Rehearsal()
+    changes = {name: getattr(asked, name) for name in asked.__slots__ if getattr(asked, name) != getattr(plain, name)}
+    return replace(rehearsal, **changes)
+
+
+def strip_rehearsal(prompt: str) -> str:
+    """Return the prompt without its instructions: what is drawn and written under the picture."""
+    return " ".join(_IN_PROMPT.sub(" ", prompt).split()) if _IN_PROMPT.search(prompt) else prompt
+
+
+def _read_item(rehearsal: Rehearsal, item: str) -> Rehearsal:
+    word, _, value = item.casefold().partition("=")
+    if word in _WITH_VALUE:
+        return _WITH_VALUE[word](rehearsal, value)
+    if word in _PLAIN_WORDS and not value:
+        changed: dict[str, JsonValue] = dict(_PLAIN_WORDS[word])
+        return replace(rehearsal, **changed)  # type: ignore[arg-type]  # the table below holds fields of a Rehearsal
+    raise ValueError(f"the sandbox does not know {item!r}; it knows {_KNOWN}")
+
+
+def _slow(rehearsal: Rehearsal, value: str) -> Rehearsal:
     try:
-        return parse_rehearsal(found.group(1))
+        seconds = float(value)
     except ValueError:
-        return Rehearsal()
+        seconds = math.nan
+    if not 0 <= seconds <= _MOST_SLOW_SECONDS:
+        raise ValueError(f"slow={value} is not a number of seconds from 0 to {_MOST_SLOW_SECONDS:g}, such as slow=5")
+    return replace(rehearsal, slow_seconds=seconds)
 
 
-_FLAGS: dict[str, dict[str, object]] = {
-    "refuse": {"fail": UpstreamErrorKind.REFUSED_CONTENT},
-    "hang": {"hangs": True},
-    "twice": {"answers_twice": True},
-    "lose-answer": {"loses_answer": True},
-    "unknown": {"never_answers": True},
-    "broken-file": {"output": "broken"},
-    "wrong-type": {"output": "wrong-type"},
-}
+def _flaky(rehearsal: Rehearsal, value: str) -> Rehearsal:
+    if not value.isascii() or not value.isdigit() or not 1 <= int(value[:4]) <= _MOST_REFUSALS:
+        raise ValueError(f"flaky={value} is not a number of refusals from 1 to {_MOST_REFUSALS}, such as flaky=2")
+    return replace(rehearsal, flaky=int(value))
 
 
-def _with_word(rehearsal: Rehearsal, word: str) -> Rehearsal:
-    name, equals, value = word.lower().replace("_", "-").partition("=")
-    if not equals and name in _FLAGS:
-        return replace(rehearsal, **_FLAGS[name])  # type: ignore[arg-type]  # each value fits its field
-    match name:
-        case "slow":
-            return replace(rehearsal, slow_seconds=_number(word, value, _LONGEST_SLOW_SECONDS))
-        case "flaky":
-            return replace(rehearsal, flaky=int(_number(word, value, _MOST_FLAKY)))
-        case "fail":
-            return replace(rehearsal, fail=_kind(word, value))
-        case "fail-later":
-            return replace(rehearsal, fail_later=_kind(word, value))
-        case _:
-            raise ValueError(f"{word!r} is not known; known are {_KNOWN}")
+def _fail(rehearsal: Rehearsal, value: str) -> Rehearsal:
+    return replace(rehearsal, fail=_kind("fail", value))
 
 
-def _number(word: str, value: str, most: float) -> float:
-    if not re.fullmatch(r"\d{1,6}(?:\.\d{1,3})?", value) or float(value) > most:
-        raise ValueError(f"{word!r} needs a number from 0 to {most:g}, as in {word.partition('=')[0]}=5")
-    return float(value)
+def _fail_later(rehearsal: Rehearsal, value: str) -> Rehearsal:
+    return replace(rehearsal, fail_later=_kind("fail-later", value))
 
 
 def _kind(word: str, value: str) -> UpstreamErrorKind:
     try:
         return UpstreamErrorKind(value.replace("-", "_"))
     except ValueError:
-        raise ValueError(f"{word!r} names no kind of failure; kinds are {_KINDS}") from None
+        raise ValueError(f"{word}={value} names no kind of error; the kinds are {_KINDS}") from None
+
+
+_WITH_VALUE: Mapping[str, Callable[[Rehearsal, str], Rehearsal]] = {
+    "slow": _slow,
+    "fail": _fail,
+    "fail-later": _fail_later,
+    "flaky": _flaky,
+}
+_PLAIN_WORDS: Mapping[str, JsonObject] = {
+    "refuse": {"fail": UpstreamErrorKind.REFUSED_CONTENT},
+    "hang": {"hang": True},
+    "twice": {"twice": True},
+    "lose-answer": {"lose_answer": True},
+    "unknown": {"unknown": True},
+    "broken-file": {"broken_file": True},
+    "wrong-type": {"wrong_type": True},
+}
+_KNOWN = "slow=SECONDS, fail=KIND, fail-later=KIND, flaky=TIMES, " + ", ".join(_PLAIN_WORDS)
