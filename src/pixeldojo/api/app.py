@@ -1,5 +1,7 @@
 """The HTTP application: routers, error handlers, the frame around every request. HTTP and nothing else."""
 
+import json
+
 from fastapi import FastAPI
 
 from pixeldojo import __version__
@@ -11,7 +13,15 @@ from pixeldojo.api.services import Services
 
 def build_app(services: Services) -> FastAPI:
     """Return the application over services that were built elsewhere."""
-    app = FastAPI(title="PixelDojo API", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="PixelDojo API",
+        version=__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        # A redirect would be built from the caller's Host header, and few clients repeat a POST.
+        redirect_slashes=False,
+    )
     app.state.services = services
     app.state.is_stopping = False
     app.state.idempotency_in_flight = set()
@@ -22,5 +32,7 @@ def build_app(services: Services) -> FastAPI:
     app.include_router(health.router)
     install_error_handlers(app, services.log)
     app.add_middleware(RequestFrame, services=services)
-    app.state.openapi_bytes = openapi.build_document(app, services.settings.base_url)
+    document = openapi.build_document(app, services.catalog, services.settings.base_url)
+    app.state.openapi_bytes = json.dumps(document, separators=(",", ":")).encode()
+    app.state.methods = openapi.methods_by_path(document)
     return app

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from structlog.typing import FilteringBoundLogger
 
+from pixeldojo.blobs import BlobsUnavailable
 from pixeldojo.core.errors import (
     InternalError,
     MethodNotAllowed,
@@ -20,6 +21,7 @@ from pixeldojo.core.errors import (
     ValidationError,
     Violation,
 )
+from pixeldojo.db.engine import DATABASE_AWAY
 
 _HTTP_ERRORS: dict[int, type[PixelDojoError]] = {
     404: NotFound,
@@ -27,6 +29,7 @@ _HTTP_ERRORS: dict[int, type[PixelDojoError]] = {
     413: PayloadTooLarge,
     415: UnsupportedMediaType,
 }
+_AWAY = (ConnectionError, TimeoutError, BlobsUnavailable, *DATABASE_AWAY)
 _MESSAGES = {
     404: "There is nothing at this address. The API lives under /api/v1; /api/openapi lists every route.",
     405: "This address does not take that method; the Allow header lists the ones it takes.",
@@ -59,7 +62,10 @@ def install_error_handlers(app: FastAPI, log: FilteringBoundLogger) -> None:
         assert isinstance(error, HTTPException)
         kind = _HTTP_ERRORS.get(error.status_code, ValidationError)
         message = _MESSAGES.get(error.status_code, str(error.detail))
-        return error_response(kind(message, headers=error.headers), request.state.request_id)
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = allowed_methods(request, headers.get("Allow", ""))
+        return error_response(kind(message, headers=headers), request.state.request_id)
 
     async def parameters(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -72,9 +78,16 @@ def install_error_handlers(app: FastAPI, log: FilteringBoundLogger) -> None:
     app.add_exception_handler(RequestValidationError, parameters)
 
 
+def allowed_methods(request: Request, of_one_route: str) -> str:
+    """Return every method of the address; a route that refuses a method knows only its own."""
+    path = request.scope["path"]
+    found = {method for pattern, methods in request.app.state.methods if pattern.match(path) for method in methods}
+    return ", ".join(sorted(found)) or of_one_route
+
+
 def unexpected_error(error: Exception) -> PixelDojoError:
     """Return what the caller is told about a fault of ours: nothing that tells how we are built."""
-    if isinstance(error, ConnectionError | TimeoutError):
+    if isinstance(error, _AWAY):
         return ServiceUnavailable(
             "A part of the service does not answer at the moment. Try again shortly.", headers={"Retry-After": "5"}
         )

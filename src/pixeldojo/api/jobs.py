@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse
 
 from pixeldojo.accounts.keys import ApiKey, Scope
@@ -17,6 +17,8 @@ from pixeldojo.jobs.service import CancelResult
 from pixeldojo.jobs.states import JobStatus
 
 router = APIRouter(tags=["jobs"])
+
+JobId = Annotated[str, Path(alias="jobId", description="The `jobId` that the run answered with.")]
 
 _CURSOR = re.compile(r"job_[0-9a-z]{32}")
 _SAID = {
@@ -54,13 +56,13 @@ async def list_jobs(
 
 
 @router.get(
-    "/jobs/{job_id}",
+    "/jobs/{jobId}",
     summary="Look at a job",
     operation_id="getJob",
     responses={**answer(200, "Job", "The job as it stands."), **error_answers(401, 403, 404, 410, 429)},
 )
 async def get_job(
-    request: Request, job_id: str, key: Annotated[ApiKey, Depends(needs(Scope.JOBS_READ))]
+    request: Request, job_id: JobId, key: Annotated[ApiKey, Depends(needs(Scope.JOBS_READ))]
 ) -> JSONResponse:
     """Return status, outputs and cost of a job."""
     services = services_of(request)
@@ -69,7 +71,7 @@ async def get_job(
 
 
 @router.post(
-    "/jobs/{job_id}/cancel",
+    "/jobs/{jobId}/cancel",
     status_code=202,
     summary="Cancel a job",
     operation_id="cancelJob",
@@ -79,7 +81,7 @@ async def get_job(
     },
 )
 async def cancel_job(
-    request: Request, job_id: str, key: Annotated[ApiKey, Depends(needs(Scope.JOBS_WRITE))]
+    request: Request, job_id: JobId, key: Annotated[ApiKey, Depends(needs(Scope.JOBS_WRITE))]
 ) -> JSONResponse:
     """Stop a job if that is still possible, and say truthfully whether it is."""
     job, result = await services_of(request).jobs.cancel(key, job_id)
@@ -88,7 +90,7 @@ async def cancel_job(
 
 
 @router.post(
-    "/jobs/{job_id}/webhook",
+    "/jobs/{jobId}/webhook",
     status_code=202,
     summary="Send a job's webhook again",
     operation_id="replayWebhook",
@@ -98,7 +100,7 @@ async def cancel_job(
     },
 )
 async def replay_webhook(
-    request: Request, job_id: str, key: Annotated[ApiKey, Depends(needs(Scope.JOBS_WRITE))]
+    request: Request, job_id: JobId, key: Annotated[ApiKey, Depends(needs(Scope.JOBS_WRITE))]
 ) -> JSONResponse:
     """Deliver the webhook of an ended job again, with the same `webhook-id` and body."""
     delivery = await services_of(request).jobs.replay_webhook(key, job_id)

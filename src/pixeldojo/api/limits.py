@@ -1,5 +1,6 @@
 """Rate limits at the door: by key where there is one, by address for discovery and assets."""
 
+import re
 from ipaddress import ip_address
 
 from fastapi import Request
@@ -8,6 +9,9 @@ from pixeldojo.api.services import Services
 from pixeldojo.core.errors import RateLimitExceeded
 from pixeldojo.core.settings import Settings
 from pixeldojo.limiter import RateStatus
+
+_WITH_PORT = re.compile(r"\[(?P<v6>[0-9a-fA-F:.]+)\](?::\d+)?|(?P<v4>[0-9.]+):\d+")
+_LONGEST_ADDRESS = 64
 
 
 async def count_request(request: Request, services: Services, subject: str, per_minute: int) -> None:
@@ -32,11 +36,13 @@ def _exceeded(status: RateStatus) -> RateLimitExceeded:
 
 def client_address(request: Request, settings: Settings) -> str:
     """Return the address a request came from; behind a trusted proxy, the one the proxy saw."""
-    peer = request.client.host if request.client else "unknown"
-    forwarded = [part.strip() for part in request.headers.get("x-forwarded-for", "").split(",") if part.strip()]
+    peer = _plain(request.client.host) if request.client else "unknown"
+    # All lines of the header, in order: a proxy may add its own below the one that the caller made up.
+    forwarded = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
+    hops = [_plain(part) for part in forwarded if part.strip()]
     # From the right: each hop is believed only as long as the one that reports it is ours.
-    while forwarded and _is_trusted(peer, settings):
-        peer = forwarded.pop()
+    while hops and _is_trusted(peer, settings):
+        peer = hops.pop()
     return peer
 
 
@@ -46,3 +52,14 @@ def _is_trusted(address: str, settings: Settings) -> bool:
     except ValueError:
         return False
     return any(parsed in network for network in settings.trusted_proxies)
+
+
+def _plain(text: str) -> str:
+    """Return an address in one spelling: no port, and an IPv4 address that came over an IPv6 socket as IPv4."""
+    match = _WITH_PORT.fullmatch(text.strip())
+    host = (match["v6"] or match["v4"]) if match else text.strip()
+    try:
+        parsed = ip_address(host)
+    except ValueError:
+        return host[:_LONGEST_ADDRESS]
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse
 
 from pixeldojo.api.auth import count_public, services_of
@@ -10,6 +10,8 @@ from pixeldojo.api.responses import answer, error_answers
 from pixeldojo.catalog import texts
 
 router = APIRouter(tags=["models"], dependencies=[Depends(count_public)])
+
+ModelId = Annotated[str, Path(alias="apiId", description="A model's `apiId`, such as `flux-1.1-pro`.")]
 
 
 @router.get(
@@ -39,24 +41,24 @@ async def list_models(
 
 
 @router.get(
-    "/models/{api_id}",
+    "/models/{apiId}",
     summary="Look at a model",
     operation_id="getModel",
     responses={**answer(200, "ModelDetail", "The model with its parameters."), **error_answers(404, 429)},
 )
-async def get_model(request: Request, api_id: str) -> JSONResponse:
+async def get_model(request: Request, api_id: ModelId) -> JSONResponse:
     """Return a model with its parameters, request schema and price."""
     body: Any = texts.model_detail(services_of(request).catalog.find(api_id))
     return JSONResponse(body)
 
 
 @router.get(
-    "/models/{api_id}/schema",
+    "/models/{apiId}/schema",
     summary="A model's request schema",
     operation_id="getModelSchema",
     responses={**answer(200, "ModelSchema", "The JSON Schema of the inputs."), **error_answers(404, 429)},
 )
-async def get_schema(request: Request, api_id: str) -> JSONResponse:
+async def get_schema(request: Request, api_id: ModelId) -> JSONResponse:
     """Return the JSON Schema (2020-12) that inputs of this model are checked against."""
     model = services_of(request).catalog.find(api_id)
     body: Any = {"apiId": model.id, "schema": model.request_schema}

@@ -1,43 +1,83 @@
-"""GET /api/openapi: the OpenAPI 3.1 document, built once."""
+"""GET /api/openapi: the OpenAPI 3.1 document, built once from the routes as they are."""
 
 import json
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
+from starlette.routing import compile_path
 
 from pixeldojo import __version__
 from pixeldojo.api.auth import count_public
 from pixeldojo.api.responses import SCHEMAS, error_answers
+from pixeldojo.catalog.load import Catalog
+from pixeldojo.catalog.texts import capabilities
 
 router = APIRouter(tags=["documents"], dependencies=[Depends(count_public)])
 
-_PUBLIC = frozenset(
-    {"/api/v1/models", "/api/v1/models/{api_id}", "/api/v1/models/{api_id}/schema", "/api/openapi"}
-    | {"/assets/{file_name}", "/healthz", "/readyz"}
-)
-_RATE_HEADERS = {
-    "X-Request-Id": ("string", "Finds this request in the server's log."),
-    "X-RateLimit-Limit": ("integer", "Requests a minute."),
-    "X-RateLimit-Remaining": ("integer", "Requests left in this window."),
-    "X-RateLimit-Reset": ("integer", "Unix seconds at which the window ends."),
+_UNCOUNTED = frozenset({"/healthz", "/readyz"})
+_PUBLIC = _UNCOUNTED | {
+    "/api/v1/models",
+    "/api/v1/models/{apiId}",
+    "/api/v1/models/{apiId}/schema",
+    "/api/openapi",
+    "/assets/{fileName}",
+}
+_DESCRIPTION = """Submit a job, poll it or wait for its webhook, fetch the files it gave.
+
+Every answer carries `X-Request-Id`; every error has the one shape `Error`. An address that exists answers a method it
+does not take with 405 `method_not_allowed` and `Allow`, and HEAD wherever it answers GET. Addresses that do not exist
+answer 404 `not_found`."""
+_REQUEST_ID = {
+    "X-Request-Id": {
+        "description": "Finds this request in the server's log.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^req_[0-9a-z]{32}$"},
+    }
+}
+_RATE = {
+    "X-RateLimit-Limit": "Requests a minute.",
+    "X-RateLimit-Remaining": "Requests left in this window.",
+    "X-RateLimit-Reset": "Unix seconds at which the window ends.",
+}
+_RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Seconds until another try is welcome.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
+_CHALLENGE = {
+    "WWW-Authenticate": {"description": "Says `Bearer`.", "required": True, "schema": {"type": "string"}},
 }
 
 
-@router.get("/openapi", summary="This document", operation_id="getOpenApi", responses=error_answers(429))
+@router.get(
+    "/openapi",
+    summary="This document",
+    operation_id="getOpenApi",
+    responses={
+        200: {"description": "OpenAPI 3.1.", "content": {"application/json": {"schema": {"type": "object"}}}},
+        **error_answers(429),
+    },
+)
 async def get_document(request: Request) -> Response:
     """Return the OpenAPI 3.1 document of this server."""
-    return Response(request.app.state.openapi_bytes, media_type="application/json")
+    headers = {"Cache-Control": "public, max-age=300"}
+    return Response(request.app.state.openapi_bytes, media_type="application/json", headers=headers)
 
 
-def build_document(app: FastAPI, base_url: str) -> bytes:
-    """Return the document's bytes, from the routes as they are and the schemas of `responses.py`."""
+def build_document(app: FastAPI, catalog: Catalog, base_url: str) -> dict[str, Any]:
+    """Return the document, from the app's routes, the schemas of `responses.py` and the words of the catalog."""
     document: dict[str, Any] = get_openapi(
         title="PixelDojo API",
         version=__version__,
         openapi_version="3.1.0",
         summary="One async API over many hosted AI image, video, audio and 3D models.",
+        description=_DESCRIPTION,
         routes=app.routes,
         servers=[{"url": base_url}],
     )
@@ -49,23 +89,67 @@ def build_document(app: FastAPI, base_url: str) -> bytes:
     }
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            _complete(operation, is_public=path in _PUBLIC)
-    return json.dumps(document, separators=(",", ":")).encode()
+            _complete(operation, path)
+    for parameter in document["paths"]["/api/v1/models"]["get"]["parameters"]:
+        if words := _filter_words(catalog).get(parameter["name"]):
+            parameter["schema"]["enum"] = words
+    return document
 
 
-def _complete(operation: dict[str, Any], *, is_public: bool) -> None:
-    operation["security"] = [] if is_public else [{"apiKey": []}]
-    # Parameters out of range are answered with 400 `validation_error`, not with FastAPI's own 422.
+def methods_by_path(document: dict[str, Any]) -> list[tuple[re.Pattern[str], frozenset[str]]]:
+    """Return what each address takes, as patterns of addresses and their methods."""
+    found = []
+    for path, operations in document["paths"].items():
+        methods = {method.upper() for method in operations}
+        found.append((compile_path(path)[0], frozenset(methods | {"HEAD"} if "GET" in methods else methods)))
+    return found
+
+
+def _complete(operation: dict[str, Any], path: str) -> None:
+    operation["security"] = [] if path in _PUBLIC else [{"apiKey": []}]
+    for parameter in operation.get("parameters", []):
+        parameter["schema"] = _without_null(parameter["schema"])
     responses = operation["responses"]
+    # Parameters out of range are answered with 400 `validation_error`, not with FastAPI's own 422.
     if "HTTPValidationError" in json.dumps(responses.get("422", {})):
         del responses["422"]
-        if any(parameter["in"] == "query" for parameter in operation.get("parameters", [])):
-            responses |= {str(status): body for status, body in error_answers(400).items()}
-    for response in responses.values():
-        response["headers"] = {
-            name: {"description": description, "schema": {"type": kind}}
-            for name, (kind, description) in _RATE_HEADERS.items()
+    if path not in _UNCOUNTED:
+        responses |= {
+            str(status): body for status, body in error_answers(500, 503).items() if str(status) not in responses
         }
+    for status, response in responses.items():
+        response["headers"] = {**response.get("headers", {}), **_headers(status, is_counted=path not in _UNCOUNTED)}
+
+
+def _headers(status: str, *, is_counted: bool) -> dict[str, Any]:
+    headers: dict[str, Any] = dict(_REQUEST_ID)
+    if is_counted:
+        # Where the counting itself is away there is nothing to tell.
+        is_sure = status not in {"500", "503"}
+        headers |= {
+            name: {"description": description, "required": is_sure, "schema": {"type": "integer", "minimum": 0}}
+            for name, description in _RATE.items()
+        }
+    if status in {"429", "503"}:
+        headers |= _RETRY_AFTER
+    if status == "401":
+        headers |= _CHALLENGE
+    return headers
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a parameter's schema without null: one that is not given is left out, not null."""
+    kinds = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
+    if len(kinds) != 1:
+        return schema
+    return {**{name: value for name, value in schema.items() if name != "anyOf"}, **kinds[0]}
+
+
+def _filter_words(catalog: Catalog) -> dict[str, Sequence[str]]:
+    return {
+        "capability": sorted({word for model in catalog.models for word in capabilities(model)}),
+        "use_case": sorted({word for model in catalog.models for word in model.use_cases}),
+    }
 
 
 def _webhook() -> dict[str, Any]:

@@ -28,9 +28,34 @@ def _all_errors(kind: type[PixelDojoError]) -> list[type[PixelDojoError]]:
     return [kind, *(below for child in kind.__subclasses__() for below in _all_errors(child))]
 
 
+def _header(description: str, *, is_sure: bool = False, kind: str = "string") -> dict[str, Any]:
+    return {"description": description, "required": is_sure, "schema": {"type": kind}}
+
+
+_RUN_HEADERS = {
+    "Location": _header("Where the job is polled.", is_sure=True),
+    "Idempotent-Replayed": _header("`true` where the Idempotency-Key was used before for this very request."),
+    "Preference-Applied": _header("How long the answer was held at most, as `wait=N`."),
+}
 JOB_ACCEPTED: Responses = {
-    **answer(202, "JobAccepted", "Accepted; its price is held."),
-    **answer(200, "Job", "With `Prefer: wait`: the job, which ended in time."),
+    202: {**answer(202, "JobAccepted", "Accepted; its price is held.")[202], "headers": _RUN_HEADERS},
+    200: {**answer(200, "Job", "With `Prefer: wait`: the job, which ended in time.")[200], "headers": _RUN_HEADERS},
+}
+
+_MEDIA = {
+    kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/*", "video/*", "audio/*", "model/*")
+}
+_FILE_HEADERS = {
+    "ETag": _header("Changes never: an address always gives the same bytes.", is_sure=True),
+    "Accept-Ranges": _header("`bytes`.", is_sure=True),
+}
+_RANGE_HEADERS = {**_FILE_HEADERS, "Content-Range": _header("Which bytes of how many.", is_sure=True)}
+ASSET_ANSWERS: Responses = {
+    200: {"description": "The file.", "headers": _FILE_HEADERS, "content": _MEDIA},
+    206: {"description": "The bytes of the range asked for.", "headers": _RANGE_HEADERS, "content": _MEDIA},
+    304: {"description": "Unchanged since `If-None-Match`.", "headers": _FILE_HEADERS},
+    416: {"description": "The range asked for lies outside the file.", "headers": _RANGE_HEADERS},
+    **error_answers(404, 410, 429),
 }
 
 _TIME: Schema = {"type": "string", "format": "date-time"}

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 
 from pixeldojo.accounts.keys import ApiKey, KeyMode, Scope
 from pixeldojo.api.auth import needs, services_of
+from pixeldojo.api.models import ModelId
 from pixeldojo.api.request_body import PARSE_IN_THREAD_BYTES, read_json_object
 from pixeldojo.api.responses import JOB_ACCEPTED, error_answers
 from pixeldojo.api.services import Services
@@ -34,7 +35,7 @@ _ERRORS = (400, 401, 402, 403, 404, 409, 413, 415, 422, 429, 500, 503)
 
 
 @router.post(
-    "/models/{api_id}/run",
+    "/models/{apiId}/run",
     status_code=202,
     summary="Run a model",
     operation_id="runModel",
@@ -49,17 +50,28 @@ _ERRORS = (400, 401, 402, 403, 404, 409, 413, 415, 422, 429, 500, 503)
 )
 async def run_model(
     request: Request,
-    api_id: str,
+    api_id: ModelId,
     key: Annotated[ApiKey, Depends(needs(Scope.JOBS_WRITE))],
     idempotency_key: Annotated[
         str | None,
-        Header(description="1 to 255 visible ASCII characters; the same key and body never make a second job."),
+        Header(
+            alias="Idempotency-Key",
+            description="1 to 255 visible ASCII characters; the same key and body never make a second job.",
+            json_schema_extra={"minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+        ),
     ] = None,
     prefer: Annotated[
-        str | None, Header(description="`wait=N` holds the answer until the job has ended, at most N <= 60 seconds.")
+        str | None,
+        Header(
+            alias="Prefer", description="`wait=N` holds the answer until the job has ended, at most N <= 60 seconds."
+        ),
     ] = None,
     x_pixeldojo_sandbox: Annotated[
-        str | None, Header(description="Test mode only: trouble for the sandbox to rehearse, such as `slow=5`.")
+        str | None,
+        Header(
+            alias="X-PixelDojo-Sandbox",
+            description="Test mode only: trouble for the sandbox to rehearse, such as `slow=5`.",
+        ),
     ] = None,
 ) -> JSONResponse:
     """Validate the input, hold its price and accept a job, which runs on after the answer."""

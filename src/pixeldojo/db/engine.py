@@ -8,6 +8,7 @@ repeats one that lost a deadlock.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from sqlalchemy import event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -31,6 +33,8 @@ _SQLITE_BUSY_SECONDS = 30
 _RETRIES = 5
 # PostgreSQL error classes that say "nothing happened, try again": serialization failure, deadlock.
 _RETRYABLE_STATES = frozenset({"40001", "40P01"})
+DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
+"""What is raised when the database does not answer, is closing or is over its limits."""
 
 
 class Database:
@@ -78,8 +82,8 @@ def open_database(address: str) -> Database:
     """
     url = async_url(address)
     if url.get_backend_name() == "sqlite":
-        reader = _sqlite_engine(url, begin="BEGIN", pool_size=4)
-        return Database(reader, _QueuedWriter(_sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1)))
+        reader = sqlite_engine(url, begin="BEGIN", pool_size=4)
+        return Database(reader, _QueuedWriter(sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1)))
     engine = create_async_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True, pool_timeout=30)
     return Database(engine, _ConcurrentWriter(engine))
 
@@ -108,7 +112,8 @@ def async_url(address: str) -> URL:
             )
 
 
-def _sqlite_engine(url: URL, *, begin: str, pool_size: int) -> AsyncEngine:
+def sqlite_engine(url: URL, *, begin: str, pool_size: int, enforce_foreign_keys: bool = True) -> AsyncEngine:
+    """Return an engine for a SQLite file whose transactions begin with the statement `begin`."""
     engine = create_async_engine(
         url,
         pool_size=pool_size,
@@ -119,13 +124,15 @@ def _sqlite_engine(url: URL, *, begin: str, pool_size: int) -> AsyncEngine:
 
     def prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
-        for pragma in (
-            "journal_mode=WAL",
-            # FULL: a commit that was answered survives a power cut, not only a killed process.
-            "synchronous=FULL",
-            "foreign_keys=ON",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
+        # FULL: a commit that was answered survives a power cut, not only a killed process.
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute(f"PRAGMA foreign_keys={'ON' if enforce_foreign_keys else 'OFF'}")
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            # The file keeps the mode; who finds it locked meets another connection that is just setting it.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
         cursor.close()
 
     # The driver's own transaction handling would begin late and break savepoints; we say BEGIN ourselves.
