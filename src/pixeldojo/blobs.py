@@ -32,7 +32,6 @@ PART_BYTES: Final = 5 * 1024 * 1024
 """Uploads up to this size are one request, longer ones are sent in parts of it (S3 takes none smaller)."""
 
 _PARTS_AT_ONCE: Final = 4
-_CHECK_SECONDS: Final = 5.0
 _KEY = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _KEY_LIMIT: Final = 512
 _OPTIONS: Final = {
@@ -203,16 +202,16 @@ class Blobs:
             file.flush()
             yield Path(file.name)
 
-    async def check(self) -> None:
+    async def check(self, *, timeout_seconds: float = 5.0) -> None:
         """Write, read back and delete a small blob: raises `BlobsUnavailable` with the reason if that fails."""
         key = f"check/{new_token(120)}"
         try:
-            async with asyncio.timeout(_CHECK_SECONDS):
+            async with asyncio.timeout(timeout_seconds):
                 await self.put(key, key.encode())
                 found = await self.read_whole(key, max_bytes=len(key))
                 await self.delete([key])
         except TimeoutError as error:
-            raise BlobsUnavailable(f"no answer from the media store within {_CHECK_SECONDS:.0f} s") from error
+            raise BlobsUnavailable(f"no answer from the media store within {timeout_seconds:g} s") from error
         except (BlobMissing, ValueError) as error:
             raise BlobsUnavailable("the media store lost a blob it had just taken") from error
         if found != key.encode():
@@ -222,9 +221,7 @@ class Blobs:
         if isinstance(content, Path):
             await asyncio.to_thread(content.stat)  # a missing source is the caller's error, not the store's
         with _write_errors(key):
-            await obstore.put_async(
-                self._store, key, content, chunk_size=PART_BYTES, max_concurrency=_PARTS_AT_ONCE
-            )
+            await obstore.put_async(self._store, key, content, chunk_size=PART_BYTES, max_concurrency=_PARTS_AT_ONCE)
 
     async def _delete_one(self, key: str) -> None:
         try:

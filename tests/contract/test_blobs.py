@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -216,6 +217,11 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+def test_a_file_address_may_name_its_host_and_be_escaped(tmp_path: Path) -> None:
+    open_blobs(f"file://localhost{tmp_path}/with%20space")
+    assert (tmp_path / "with space").is_dir()
+
+
 @pytest.mark.parametrize("key", HOSTILE)
 async def test_a_key_that_could_leave_its_place_is_refused(blobs: Blobs, key: str) -> None:
     for attempt in (blobs.put(key, b"x"), blobs.create(key, b"x"), blobs.head(key), blobs.delete([key])):
@@ -241,6 +247,13 @@ async def test_two_prefixes_of_one_bucket_do_not_meet(s3_address: str) -> None:
 async def test_check_names_a_bucket_that_is_not_there(s3_address: str) -> None:
     with pytest.raises(BlobsUnavailable):
         await open_blobs(s3_address.replace("s3://media", "s3://absent")).check()
+
+
+async def test_check_does_not_wait_for_a_store_that_is_silent(s3_address: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(BlobsUnavailable, match=r"within 0\.1 s"):
+            await open_blobs(f"s3://media?endpoint=http://127.0.0.1:{port}").check(timeout_seconds=0.1)
 
 
 async def test_a_folder_that_went_away_is_made_again(tmp_path: Path) -> None:

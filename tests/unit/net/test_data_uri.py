@@ -54,9 +54,12 @@ def test_anything_else_is_refused_with_what_would_be_right(text: str, told: str)
 def test_the_limit_is_exact_and_held_before_decoding() -> None:
     exact = "data:image/png;base64," + base64.b64encode(bytes(100)).decode()
     assert len(read_data_uri(exact, 100)[0]) == 100
-    for limit in (99, 98, 50, 1):
+    for limit in (99, 98, 97, 50, 1):
         with pytest.raises(InvalidDataUri, match="limit"):
             read_data_uri(exact, limit)
+    nearly = "data:image/png;base64," + base64.b64encode(bytes(99)).decode()
+    with pytest.raises(InvalidDataUri, match="99 bytes; the limit is 98"):
+        read_data_uri(nearly, 98)
     with pytest.raises(InvalidDataUri, match="limit"):
         read_data_uri("data:image/png;base64," + "!" * 10_000, 100)
 

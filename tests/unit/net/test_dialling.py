@@ -163,6 +163,12 @@ async def test_a_flood_of_addresses_is_cut() -> None:
     assert len(await resolver.resolve("many.example", 443)) <= 16
 
 
+async def test_a_name_without_addresses_is_a_name_that_cannot_be_resolved() -> None:
+    async with outbound(resolver=FakeResolver(empty_example=[[]])) as client:
+        with pytest.raises(DeliveryFailed, match="name that cannot be resolved"):
+            await client.post("https://empty.example/", b"{}", {}, 5)
+
+
 async def test_the_system_resolver_knows_this_machine() -> None:
     resolver = SystemResolver()
     assert "127.0.0.1" in await resolver.resolve("127.0.0.1", 80)
