@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from pixeldojo.core.errors import ConfigurationError
+from pixeldojo.db import sqlite_driver
 
 Result = TypeVar("Result")
 Work = Callable[[AsyncConnection], Awaitable[Result]]
@@ -119,7 +120,11 @@ def sqlite_engine(url: URL, *, begin: str, pool_size: int, enforce_foreign_keys:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=60,
-        connect_args={"timeout": _SQLITE_BUSY_SECONDS, "isolation_level": None},
+        connect_args={
+            "timeout": _SQLITE_BUSY_SECONDS,
+            "isolation_level": None,
+            "async_creator_fn": sqlite_driver.connect,
+        },
     )
 
     def prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from pixeldojo.db.engine import Database, async_url
+from pixeldojo.db.engine import Database, async_url, sqlite_engine
 
 _VERSIONS = Path(__file__).parent / "migrations" / "versions"
 
@@ -19,14 +18,16 @@ def newest_revision() -> str:
 async def current_revision(database: Database) -> str | None:
     """Return the database's revision, or None for an empty database."""
     async with database.read() as connection:
-        try:
-            return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
-        except DBAPIError:
+        if not await connection.run_sync(lambda sync: inspect(sync).has_table("alembic_version")):
             return None
+        return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
 
 
 async def migrate(address: str) -> None:
-    """Bring the database at `address` up to the newest revision. Safe to run twice and from two nodes at once."""
+    """Bring the database at `address` up to the newest revision, wholly or not at all.
+
+    Safe to run twice and from two nodes at once: one migrates, the others wait and find nothing to do.
+    """
     from alembic import command  # noqa: PLC0415  a start on an up-to-date database never needs Alembic
     from alembic.config import Config  # noqa: PLC0415  as above
 
@@ -37,7 +38,12 @@ async def migrate(address: str) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
-    engine = create_async_engine(async_url(address))
+    url = async_url(address)
+    if url.get_backend_name() == "sqlite":
+        # Changing a table means rebuilding it there, which enforced foreign keys would not allow.
+        engine = sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1, enforce_foreign_keys=False)
+    else:
+        engine = create_async_engine(url)
     try:
         async with engine.begin() as connection:
             await _lock(connection)
@@ -47,6 +53,6 @@ async def migrate(address: str) -> None:
 
 
 async def _lock(connection: AsyncConnection) -> None:
-    """Let one node migrate at a time; the others wait and then find nothing to do."""
+    """Let one node migrate at a time; SQLite's transaction does so by itself."""
     if connection.dialect.name == "postgresql":
         await connection.execute(text("SELECT pg_advisory_xact_lock(73051234)"))
