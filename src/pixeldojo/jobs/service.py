@@ -18,6 +18,7 @@ from pixeldojo.assets.service import AssetsService
 from pixeldojo.core.clock import Clock, iso_utc
 from pixeldojo.core.errors import (
     Conflict,
+    CreditError,
     Expired,
     IdempotencyMismatch,
     JobFailure,
@@ -40,6 +41,8 @@ from pixeldojo.jobs.present import job_json
 from pixeldojo.jobs.states import JobStatus, Step
 from pixeldojo.webhooks.service import WebhooksService
 from pixeldojo.webhooks.store import Delivery
+
+_WHILE_HOLDING = "while holding the price"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,8 @@ class JobsService:
         Raises:
             InsufficientCredits, Forbidden: nothing was stored or charged, and the idempotency key is still free.
             IdempotencyMismatch: the key was used with another request.
-            SubmissionFailed: the database refused; nothing was stored or charged.
+            CreditError: the ledger could not take the hold; nothing was stored or charged.
+            SubmissionFailed: the database refused the job; nothing was stored or charged.
         """
         now = self._clock.now()
         job_id = new_id(IdKind.JOB, now)
@@ -102,9 +106,10 @@ class JobsService:
         try:
             accepted = await self._database.write(lambda connection: self._create(connection, request, job_id, now))
         except SQLAlchemyError as error:
-            raise SubmissionFailed(
-                "The job could not be stored; nothing was charged. Try again with the same Idempotency-Key."
-            ) from error
+            again = "nothing was charged. Try again with the same Idempotency-Key."
+            if _WHILE_HOLDING in getattr(error, "__notes__", ()):
+                raise CreditError(f"The credits for the job could not be held; {again}") from error
+            raise SubmissionFailed(f"The job could not be stored; {again}") from error
         finally:
             if request.inline_files and (accepted is None or accepted.is_replay):
                 await self._assets.delete_files([job_id])
@@ -128,7 +133,11 @@ class JobsService:
             )
             if kept is not None:
                 return self._replayed(kept, request)
-        balance = await self._credits.hold(connection, key, job_id, request.quoted, now)
+        try:
+            balance = await self._credits.hold(connection, key, job_id, request.quoted, now)
+        except SQLAlchemyError as error:
+            error.add_note(_WHILE_HOLDING)
+            raise
         await store.insert_job(connection, _new_row(request, job_id, now, deadline, expires_at))
         answer: dict[str, JsonValue] = {
             "jobId": job_id,
