@@ -49,7 +49,7 @@ from pixeldojo.worker.inputs import InputCollector
 from pixeldojo.worker.loop import Worker
 from pixeldojo.worker.media_files import MediaFiles
 from pixeldojo.worker.route import Router
-from pixeldojo.worker.sandbox_upstream import SandboxCalls, SandboxStudio
+from pixeldojo.worker.sandbox_upstream import SandboxLedger, SandboxStudio
 from pixeldojo.worker.submit import SubmitStep
 from pixeldojo.worker.sweep import Sweep
 from pixeldojo.worker.team import WorkerTeam
@@ -293,8 +293,16 @@ async def _build_team(
         fetcher=Fetcher(http), pool=pool, blobs=addresses.blobs, scratch=scratch, max_bytes=settings.max_media_bytes
     )
     studio = SandboxStudio(pool=pool, blobs=addresses.blobs, scratch=scratch)
+
+    async def announce(job_id: str) -> None:
+        await addresses.engine.announce(Hint.JOB, job_id)
+
     sandbox = SandboxProvider(
-        draw=studio.draw, open_input=studio.open_input, calls=SandboxCalls(addresses.blobs), clock=clock
+        draw=studio.draw,
+        open_input=studio.open_input,
+        ledger=SandboxLedger(addresses.blobs),
+        clock=clock,
+        announce=announce,
     )
     providers: Mapping[str, Provider] = build_providers(sandbox)
     collect = CollectStep(catalog=catalog, claims=claims, files=files, clock=clock, log=log)

@@ -12,7 +12,9 @@ from tempfile import mkdtemp
 from pixeldojo.blobs import Blobs
 from pixeldojo.core.json_types import JsonObject
 from pixeldojo.media.pool import MediaPool
+from pixeldojo.media.probe import UnreadableMedia
 from pixeldojo.media.render import render
+from pixeldojo.providers.sandbox import DrawingFailed
 
 _DRAWING_SECONDS = 900.0
 
@@ -26,16 +28,23 @@ class SandboxStudio:
         self._scratch = scratch
 
     async def draw(self, order: JsonObject, input_paths: Sequence[Path]) -> tuple[Path, ...]:
-        """Make what an order asks for; return the files, in order."""
+        """Make what an order asks for; return the files, in order.
+
+        Raises:
+            DrawingFailed: if it cannot be drawn, whose message may be shown.
+        """
         self._scratch.mkdir(parents=True, exist_ok=True)
         folder = await asyncio.to_thread(mkdtemp, dir=self._scratch)
-        made = await self._pool.run(
-            render,
-            dict(order),
-            [str(path) for path in input_paths],
-            folder,
-            timeout_seconds=_DRAWING_SECONDS,
-        )
+        try:
+            made = await self._pool.run(
+                render,
+                dict(order),
+                [str(path) for path in input_paths],
+                folder,
+                timeout_seconds=_DRAWING_SECONDS,
+            )
+        except (UnreadableMedia, ValueError) as error:
+            raise DrawingFailed(str(error)) from error
         return tuple(Path(path) for path in made)
 
     def open_input(self, blob_key: str) -> AbstractAsyncContextManager[Path]:
@@ -43,12 +52,12 @@ class SandboxStudio:
         return self._blobs.local_path(blob_key)
 
 
-class SandboxCalls:
-    """The sandbox's own books: one blob per call it took, so that nobody has to believe ours."""
+class SandboxLedger:
+    """The sandbox's own books: one blob an entry, so that nobody has to believe ours."""
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
 
-    async def record(self, attempt_id: str, content: bytes) -> bool:
-        """Note a call; False when this attempt was noted before, so that a repeat is the same call."""
-        return await self._blobs.create(f"sandbox/calls/{attempt_id}", content)
+    async def record(self, name: str, content: bytes) -> bool:
+        """Write an entry unless it is there already; say whether it was written."""
+        return await self._blobs.create(f"sandbox/{name}", content)
