@@ -221,6 +221,7 @@ idempotency_keys = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime, nullable=False),
     Index(None, "expires_at"),
+    Index(None, "resource_id"),
 )
 
 assets = Table(

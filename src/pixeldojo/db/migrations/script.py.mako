@@ -2,7 +2,8 @@
 
 import sqlalchemy as sa
 from alembic import op
-import pixeldojo.db.columns
+
+from pixeldojo.db.columns import UtcTime
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
