@@ -35,7 +35,7 @@ def render_image(order: ImageOrder, folder: Path) -> list[Path]:
 
     Raises:
         ValueError: if the format is unknown, cannot hold the size, or a source the operation needs is missing.
-        OSError: if a source cannot be decoded.
+        UnreadableMedia: if a source cannot be decoded.
     """
     if order.file_format not in _FORMATS:
         raise ValueError(f"images come as {', '.join(_FORMATS)}, not as {order.file_format!r}")

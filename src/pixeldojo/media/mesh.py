@@ -36,7 +36,7 @@ def render_mesh(order: MeshOrder, folder: Path) -> list[Path]:
     """Make an order's model in `folder` and return its path, alone in a list.
 
     Raises:
-        OSError: if the source picture cannot be decoded.
+        UnreadableMedia: if the source picture cannot be decoded.
     """
     seed = derive_seed(order.model_id, order.seed, 0)
     scene = compose(order.prompt, seed)

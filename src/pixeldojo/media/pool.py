@@ -48,6 +48,10 @@ class MediaTaskFailed(UnreadableMedia):
     """A task took too long, too much memory, or killed its process: its file is to blame until proven otherwise."""
 
 
+class MediaPoolClosed(Exception):
+    """The server is stopping: the task was not done, and somebody else has to do it."""
+
+
 class MediaPool:
     """A fixed number of media processes.
 
@@ -89,7 +93,7 @@ class MediaPool:
 
         Raises:
             MediaTaskFailed: if it ran past its time, out of memory, or its process died twice.
-            RuntimeError: if the pool is closed.
+            MediaPoolClosed: if the pool is closed.
         """
         request = pickle.dumps((function, arguments))
         async with self._free:
@@ -128,7 +132,7 @@ class MediaPool:
             raise MediaTaskFailed(f"the file took longer than {timeout_seconds:g} seconds to work on") from None
         except (asyncio.IncompleteReadError, ConnectionError):
             if self._is_closed:
-                raise RuntimeError("the media pool was closed while the task ran") from None
+                raise MediaPoolClosed("the media pool was closed while the task ran") from None
             return None
         finally:
             await self._give_back(worker, is_reusable=is_reusable)
@@ -147,7 +151,7 @@ class MediaPool:
         worker = await _Worker.start(self._memory_bytes)
         try:
             self._refuse_when_closed()  # it may have been closed while the process started
-        except RuntimeError:
+        except MediaPoolClosed:
             await worker.kill()
             raise
         self._busy.add(worker)
@@ -155,7 +159,7 @@ class MediaPool:
 
     def _refuse_when_closed(self) -> None:
         if self._is_closed:
-            raise RuntimeError("the media pool is closed")
+            raise MediaPoolClosed("the media pool is closed")
 
     async def _give_back(self, worker: "_Worker", *, is_reusable: bool) -> None:
         self._busy.discard(worker)

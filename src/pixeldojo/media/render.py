@@ -19,7 +19,7 @@ def render(order: JsonObject, input_paths: Sequence[str], folder: str) -> list[s
     Raises:
         ValueError: if the order is wrong.
         UnreadableMedia: if an input cannot be decoded.
-        OSError: if a picture among the inputs cannot be decoded, or the folder cannot be written.
+        OSError: if the folder cannot be written.
     """
     parsed = parse_order(order, [Path(path) for path in input_paths])
     target = Path(folder)

@@ -4,6 +4,9 @@ Every function takes and gives RGB pictures (masks: L) and leaves its arguments 
 `scene`, and which operation does what to `image`.
 """
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from pixeldojo.media.drawing.palette import Palette, blend, ramp
+from pixeldojo.media.probe import UnreadableMedia
 
 # 100 megapixels: what a worker decodes in memory, and the limit past which Pillow itself refuses.
 MOST_PIXELS = 100_000_000
@@ -30,12 +34,9 @@ def open_picture(path: Path) -> Image.Image:
     """Decode a picture as RGB, upright, transparent parts on white; of an animation, the first frame.
 
     Raises:
-        OSError: if it cannot be decoded.
-        ValueError: if it has more than 100 megapixels.
+        UnreadableMedia: if it cannot be decoded or has more than 100 megapixels.
     """
-    with Image.open(path, formats=_READABLE) as opened:
-        if opened.width * opened.height > MOST_PIXELS:
-            raise ValueError(f"a picture of {opened.width}x{opened.height} pixels is over 100 megapixels")
+    with _opened(path) as opened:
         upright = ImageOps.exif_transpose(opened)
         if "A" in upright.getbands() or "transparency" in upright.info:
             layer = upright.convert("RGBA")
@@ -45,11 +46,29 @@ def open_picture(path: Path) -> Image.Image:
 
 
 def open_mask(path: Path) -> Image.Image:
-    """Decode a mask as L: white marks what may change. A mask in an alpha channel marks it by being transparent."""
-    with Image.open(path, formats=_READABLE) as opened:
+    """Decode a mask as L: white marks what may change. A mask in an alpha channel marks it by being transparent.
+
+    Raises:
+        UnreadableMedia: if it cannot be decoded or has more than 100 megapixels.
+    """
+    with _opened(path) as opened:
         if "A" in opened.getbands():
             return ImageOps.invert(opened.getchannel("A"))
         return opened.convert("L")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns from 89 megapixels on; our own limit is checked below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=_READABLE) as opened:
+                if opened.width * opened.height > MOST_PIXELS:
+                    raise UnreadableMedia(f"a picture of {opened.width}x{opened.height} pixels is over 100 megapixels")
+                yield opened
+    except (Image.DecompressionBombError, OSError, SyntaxError, EOFError) as error:
+        raise UnreadableMedia("a picture among the inputs is broken or too large; send it whole") from error
 
 
 def share(value: object, default: float) -> float:
