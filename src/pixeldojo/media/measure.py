@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from av.container import InputContainer
+from av.stream import Disposition
 from PIL import Image, UnidentifiedImageError
 
 from pixeldojo.media.media_file import opened
@@ -163,7 +164,7 @@ def _measure_video(path: Path, known: _Type) -> MediaFacts:
 
 def _has_pictures(container: InputContainer) -> bool:
     """A cover picture inside a sound file does not make it a video."""
-    return any(not stream.disposition.attached_pic for stream in container.streams.video)
+    return any(Disposition.attached_pic not in stream.disposition for stream in container.streams.video)
 
 
 def _measure_sound(path: Path, known: _Type) -> MediaFacts:
