@@ -34,8 +34,6 @@ _SQLITE_BUSY_SECONDS = 30
 _RETRIES = 5
 # PostgreSQL error classes that say "nothing happened, try again": serialization failure, deadlock.
 _RETRYABLE_STATES = frozenset({"40001", "40P01"})
-DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
-"""What is raised when the database does not answer, is closing or is over its limits."""
 
 
 class Database:
@@ -73,6 +71,12 @@ class Database:
         """Finish the writes that wait, then close every connection."""
         await self._writer.close()
         await self._reader.dispose()
+
+
+def is_away(error: Exception) -> bool:
+    """Whether the database did not answer, was closing or over its limits, and the statement may be right."""
+    # What goes wrong while connecting comes as the bare base class.
+    return isinstance(error, OperationalError | InterfaceError | PoolTimeout) or type(error) is DBAPIError
 
 
 def open_database(address: str) -> Database:
