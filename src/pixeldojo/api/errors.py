@@ -21,7 +21,7 @@ from pixeldojo.core.errors import (
     ValidationError,
     Violation,
 )
-from pixeldojo.db.engine import DATABASE_AWAY
+from pixeldojo.db.engine import is_away
 
 _HTTP_ERRORS: dict[int, type[PixelDojoError]] = {
     404: NotFound,
@@ -29,7 +29,6 @@ _HTTP_ERRORS: dict[int, type[PixelDojoError]] = {
     413: PayloadTooLarge,
     415: UnsupportedMediaType,
 }
-_AWAY = (ConnectionError, TimeoutError, BlobsUnavailable, *DATABASE_AWAY)
 _MESSAGES = {
     404: "There is nothing at this address. The API lives under /api/v1; /api/openapi lists every route.",
     405: "This address does not take that method; the Allow header lists the ones it takes.",
@@ -87,7 +86,7 @@ def allowed_methods(request: Request, of_one_route: str) -> str:
 
 def unexpected_error(error: Exception) -> PixelDojoError:
     """Return what the caller is told about a fault of ours: nothing that tells how we are built."""
-    if isinstance(error, _AWAY):
+    if isinstance(error, OSError | BlobsUnavailable) or is_away(error):
         return ServiceUnavailable(
             "A part of the service does not answer at the moment. Try again shortly.", headers={"Retry-After": "5"}
         )
