@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+from PIL import ImageFont
+
+from pixeldojo.media.lettering import caption, drawable, prepare_lettering, prepare_mark, wrap
+
+LONG = "a very long prompt about many things that will never fit into the room there is " * 6
+
+
+def test_the_caption_stands_at_the_foot_and_can_be_read() -> None:
+    frame = np.full((180, 320, 3), 128, np.uint8)
+    caption(frame, "a sunset")
+    foot = frame[-40:, :120].max(axis=2)
+    assert foot.max() > 230, "white letters"
+    assert foot.min() < 90, "on a dark ground"
+    assert (frame[60:100] == 128).all(), "the middle of the picture stays free"
+
+
+def test_the_mark_is_small_and_top_right() -> None:
+    frame = np.full((200, 200, 3), 128, np.uint8)
+    caption(frame, "")
+    rows, columns = np.nonzero((frame != 128).any(axis=2))
+    assert rows.max() < 40
+    assert columns.min() > 100
+    assert len(rows) < 0.05 * 200 * 200
+
+
+@pytest.mark.parametrize(("at_left", "at_foot"), [(True, True), (True, False), (False, True), (False, False)])
+def test_the_mark_goes_into_the_corner_asked_for(at_left: bool, at_foot: bool) -> None:
+    frame = np.full((200, 300, 3), 128, np.uint8)
+    prepare_mark(300, 200, at_left=at_left, at_foot=at_foot).stamp(frame)
+    rows, columns = np.nonzero((frame != 128).any(axis=2))
+    assert (columns.mean() < 150) == at_left
+    assert (rows.mean() > 100) == at_foot
+
+
+def test_lettering_may_be_stamped_on_many_frames() -> None:
+    lettering = prepare_lettering("a sunset", 160, 96)
+    one, two = np.zeros((96, 160, 3), np.uint8), np.zeros((96, 160, 3), np.uint8)
+    assert np.array_equal(lettering.stamp(one), lettering.stamp(two))
+
+
+def test_a_tiny_picture_stays_free_of_text() -> None:
+    frame = np.full((40, 400, 3), 7, np.uint8)
+    assert (caption(frame, "a sunset") == 7).all()
+
+
+def test_long_prompts_are_wrapped_and_end_in_an_ellipsis() -> None:
+    font = ImageFont.load_default(14)
+    lines = wrap(LONG, font, 200, 3)
+    assert len(lines) == 3
+    assert all(font.getlength(line) <= 200 for line in lines)
+    assert lines[-1].endswith("…")
+    assert LONG.startswith(" ".join(lines[:2]))
+
+
+def test_short_prompts_are_kept_whole() -> None:
+    font = ImageFont.load_default(14)
+    assert " ".join(wrap("a boat  on\nthe sea", font, 60, 9)) == "a boat on the sea"
+
+
+def test_a_word_wider_than_the_picture_is_broken() -> None:
+    font = ImageFont.load_default(14)
+    lines = wrap("x" * 200, font, 100, 3)
+    assert len(lines) == 3
+    assert all(font.getlength(line) <= 100 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "shown"),
+    [
+        ("Ein Mädchen läuft über die Straße", "Ein Madchen lauft uber die Strasse"),
+        ("cat — “quoted”", "cat - “quoted”"),
+        ("a 猫 on a roof", "a … on a roof"),
+        ("日本の山", ""),
+        ("tab\tand\x00null", "tab and null"),
+    ],
+)
+def test_what_the_font_lacks_is_spelt_or_left_out(prompt: str, shown: str) -> None:
+    assert drawable(prompt) == shown
