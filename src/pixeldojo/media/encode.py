@@ -64,7 +64,7 @@ class _Codecs:
     container_options: Mapping[str, str]
 
 
-_H264 = {"preset": "ultrafast", "crf": "20", "threads": _THREADS}
+_H264 = {"preset": "ultrafast", "crf": "21", "threads": _THREADS}
 _AAC = {"aac_coder": "fast"}
 _MP4 = _Codecs("libx264", _H264, "aac", _AAC, {"movflags": "+faststart"})
 _CLIP_FORMATS = {

@@ -40,7 +40,9 @@ def decode_audio(path: Path, sample_rate: int, starts_at: float | None = None) -
         if not container.streams.audio:
             raise UnreadableMedia("the file carries no sound; send audio, or a video with a sound track")
         stream = container.streams.audio[0]
-        resampler = AudioResampler(format="flt", layout="stereo", rate=sample_rate)
+        # One channel is doubled by us: the resampler would make it quieter on its way to two.
+        layout = "mono" if stream.codec_context.channels == 1 else "stereo"
+        resampler = AudioResampler(format="flt", layout=layout, rate=sample_rate)
         skipped = None if starts_at is not None else 0
         for frame in chain(container.decode(stream), (None,)):
             if skipped is None and starts_at is not None and frame is not None:
@@ -107,4 +109,5 @@ def silence(samples: int) -> Iterator[Block]:
 
 
 def _samples(frame: AudioFrame) -> Block:
-    return frame.to_ndarray().reshape(-1, CHANNELS).astype(np.float32, copy=False)
+    samples = frame.to_ndarray().astype(np.float32, copy=False)
+    return np.repeat(samples.T, CHANNELS, axis=1) if len(frame.layout.channels) == 1 else samples.reshape(-1, CHANNELS)

@@ -17,7 +17,7 @@ _STEPS_PER_SECOND = 10.0
 _WIDTH, _HEIGHT = 32, 18
 _LEAST_MOVE = 1.5
 _CALM = 0.12
-_CUT_TIMES_USUAL, _CUT_LEAST = 6.0, 12.0
+_CUT_TIMES_USUAL, _CUT_LEAST = 4.0, 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,8 @@ def watch_motion(source: VideoSource, seconds: float) -> MotionCurve:
     smooth = np.convolve(np.where(is_cut, usual, steps), np.full(5, 0.2), mode="same")
     most = float(smooth.max())
     levels = smooth / most if most > 0 else smooth
-    return MotionCurve(levels.astype(np.float32), _STEPS_PER_SECOND, tuple(np.flatnonzero(is_cut) / _STEPS_PER_SECOND))
+    cuts = tuple(int(step) / _STEPS_PER_SECOND for step in np.flatnonzero(is_cut))
+    return MotionCurve(levels.astype(np.float32), _STEPS_PER_SECOND, cuts)
 
 
 class Follower:

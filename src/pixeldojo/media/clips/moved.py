@@ -5,6 +5,7 @@ Owns FROM_IMAGE and EXTEND. Leaves camera moves to `pictures` and the scene's li
 
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 
 from av import VideoFrame
 
@@ -18,13 +19,18 @@ from pixeldojo.media.orders import Role
 from pixeldojo.media.sound_source import Block
 from pixeldojo.media.video_source import VideoSource
 
-_WASH_SHARE = 0.3
+_WASH_SHARE = 0.2
 _TURN_STARTS, _TURN_LASTS = 0.3, 0.4
 _SCENE_STARTS, _SCENE_LASTS = 0.2, 0.5
 
 
 def start_from_image(job: ClipJob) -> Shot:
-    """Begin with the start image, as it is, and move over it in the scene's light; end on the end image, if given."""
+    """Begin with the start image, as it is, and move over it in the scene's light; end on the end image, if given.
+
+    With an end image alone, the clip leads from the scene to it.
+    """
+    if job.files(Role.END_IMAGE) and not job.files(Role.START_IMAGE):
+        return Shot(_arrived_at(job, job.file(Role.END_IMAGE)), new_sound(job), in_the_middle)
     start = Still(frame_of(load_picture(job.file(Role.START_IMAGE))), job.canvas)
     ends = job.files(Role.END_IMAGE)
     end = Still(frame_of(load_picture(ends[0])), job.canvas) if ends else None
@@ -55,6 +61,11 @@ def _travel(job: ClipJob, start: Still, end: Still | None, camera: Camera) -> It
         assert frame is not None
         light = 4 * progress * (1 - progress) if end is not None else eased(progress)
         yield planes.mix(frame, wash.at(progress), _WASH_SHARE * light) if light > 0 else frame
+
+
+def _arrived_at(job: ClipJob, path: Path) -> Iterator[VideoFrame]:
+    picture = job.canvas.cover(frame_of(load_picture(path)))
+    return _away_from(job, picture, [1 - job.progress(number) for number in range(job.count)])
 
 
 def _gone_on(job: ClipJob, source: VideoSource, own: int) -> Iterator[VideoFrame]:

@@ -15,7 +15,6 @@ from PIL import Image
 
 from pixeldojo.media import planes
 from pixeldojo.media.canvas import Canvas
-from pixeldojo.media.probe import UnreadableMedia
 from pixeldojo.media.retouch import open_picture
 
 _LARGEST_SIDE = 4096
@@ -30,13 +29,7 @@ def load_picture(path: Path) -> Image.Image:
     Raises:
         UnreadableMedia: if it is no picture, is broken or decodes to far too much.
     """
-    try:
-        picture = open_picture(path)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        # Pillow's decoders report broken data by any of these.
-        raise UnreadableMedia(
-            f"the picture cannot be decoded ({error}); send a whole PNG, JPEG or WebP file"
-        ) from error
+    picture = open_picture(path)
     picture.thumbnail((_LARGEST_SIDE, _LARGEST_SIDE), Image.Resampling.BICUBIC)
     return picture
 

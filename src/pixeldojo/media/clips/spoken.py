@@ -24,6 +24,7 @@ from pixeldojo.media.sprite import Sprite, card
 from pixeldojo.media.video_source import VideoSource, open_video
 
 _BARS = 21
+_METER_SHARE = 0.4
 _BRIGHT = 225
 _NOD = 0.05
 _SWAY_SECONDS = 3.7
@@ -131,9 +132,9 @@ def _ground(path: Path, canvas: Canvas) -> VideoFrame:
 def _watched(job: ClipJob, frames: Iterator[VideoFrame], levels: NDArray[np.float32]) -> Iterator[VideoFrame]:
     """Show the level of the sound, now in the middle and what was at both sides, as small bars at the foot."""
     canvas = job.canvas
-    step = max(4, canvas.width // (_BARS * 5) * 2)
+    step = max(2, round(canvas.width * _METER_SHARE / _BARS / 2) * 2)
     tallest = max(4, canvas.height // 14)
-    left = (canvas.width - step * _BARS) // 4 * 2
+    left = max(0, (canvas.width - step * _BARS) // 4 * 2)
     foot = canvas.height - max(4, canvas.height // 24)
     for number, frame in enumerate(frames):
         y, u, v = planes.planes_of(frame)

@@ -113,7 +113,8 @@ def write_score(mood: Mood, seconds: float, *, with_voice: bool = False) -> list
     if not _LEAST_TEMPO_CHANGE < stretch < _MOST_TEMPO_CHANGE:
         beat = 60 / mood.tempo
     score = _Score(mood, bars, beat, "voice" if with_voice else mood.lead)
-    return sorted(score.notes(), key=lambda note: (note.start, note.instrument, note.pitch))
+    heard = (note for note in score.notes() if note.start < seconds)
+    return sorted(heard, key=lambda note: (note.start, note.instrument, note.pitch))
 
 
 @dataclass(frozen=True, slots=True)
