@@ -154,22 +154,23 @@ def _with_urls(parameter: Parameter, path: str, value: JsonValue, urls: _Counter
 
 
 def _send(arguments: dict[str, JsonValue], send: Send, value: JsonValue) -> None:
-    if isinstance(value, list | tuple):
-        items = [_said(send, item) for item in value if item not in send.omit]
-        if send.to.endswith("[]"):
-            for item in items:
-                put(arguments, send.to, item)
-            return
-        put(arguments, send.to, _as_whole(send, items))
-    elif value not in send.omit:
-        said = _said(send, value)
-        put(arguments, send.to, [said] if send.listed else said)
-
-
-def _as_whole(send: Send, items: list[JsonValue]) -> JsonValue:
+    if not isinstance(value, list | tuple):
+        if value not in send.omit:
+            said = _said(send, value)
+            put(arguments, send.to, [said] if send.listed else said)
+        return
+    items = [_said(send, item) for item in value if item not in send.omit]
+    if not items:
+        return
     if send.join is not None:
-        return send.join.join(str(item) for item in items)
-    return items[0] if send.first else items
+        put(arguments, send.to, send.join.join(_as_text(item) for item in items))
+    elif send.first:
+        put(arguments, send.to, items[0])
+    elif send.to.endswith("[]"):
+        for item in items:
+            put(arguments, send.to, item)
+    else:
+        put(arguments, send.to, items)
 
 
 def _said(send: Send, value: JsonValue) -> JsonValue:
@@ -206,7 +207,7 @@ def _in_template(template: JsonValue, value: JsonValue) -> JsonValue:
 def _send_size(arguments: dict[str, JsonValue], binding: SizeBinding, pixels: tuple[int, int]) -> None:
     width, height = pixels
     if binding.to is not None:
-        put(arguments, binding.to, binding.text.format(width=width, height=height))
+        put(arguments, binding.to, binding.text.replace("{width}", str(width)).replace("{height}", str(height)))
     if binding.width is not None and binding.height is not None:
         put(arguments, binding.width, width)
         put(arguments, binding.height, height)

@@ -14,11 +14,11 @@ from pixeldojo.catalog.bind import BindingError, bind
 from pixeldojo.catalog.breaches import schema_breaches
 from pixeldojo.catalog.check_output import output_findings
 from pixeldojo.catalog.check_price import price_findings
-from pixeldojo.catalog.conditions import Condition
+from pixeldojo.catalog.conditions import Condition, shown
 from pixeldojo.catalog.inputs import read_input
 from pixeldojo.catalog.request_schema import ITEMS_MAXIMUM, object_schema
 from pixeldojo.catalog.rules import ChooseRule, Rule, WhenRule, names
-from pixeldojo.catalog.schema import Model, Parameter, SizeBinding, Upstream
+from pixeldojo.catalog.schema import Model, Parameter, Send, SizeBinding, Upstream
 from pixeldojo.catalog.toml_file import nearest, refuse
 from pixeldojo.core.errors import ValidationError
 from pixeldojo.core.json_types import JsonValue
@@ -231,13 +231,22 @@ def _upstream_findings(model: Model) -> Findings:
         twice += [name for name in upstream.ignores if name in upstream.send]
         if twice:
             yield place, f"{twice[0]} stands under two of send, lacks and ignores"
-        if upstream.size and model.output.size is None:
-            yield f"{place}.size", f"a model that makes {model.output.kind} has no size to send"
-        if upstream.size and (upstream.size.to is None) == (
-            upstream.size.width is None or upstream.size.height is None
-        ):
-            yield f"{place}.size", "give either width and height, or to (with text)"
+        for name, sends in upstream.send.items():
+            yield from _replacement_findings(model, name, sends, f"{place}.send.{name}")
+        if upstream.size:
+            yield from _size_findings(model, upstream.size, f"{place}.size")
         yield from _binding_findings(model, upstream, place)
+
+
+def _replacement_findings(model: Model, name: str, sends: Sequence[Send], place: str) -> Findings:
+    """Find replacements for values the parameter cannot have: they would never happen."""
+    parameter = model.parameter(name)
+    if parameter is None or (parameter.enum is None and parameter.type != "boolean"):
+        return
+    known = [shown(option).strip('"') for option in parameter.enum or (True, False)]
+    for send in sends:
+        for value in send.values.keys() - set(known):
+            yield f"{place}.values", f'"{value}" is not among the values of {name}{nearest(value, known)}'
 
 
 def _size_findings(model: Model, size: SizeBinding, place: str) -> Findings:

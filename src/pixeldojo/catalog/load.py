@@ -114,7 +114,7 @@ def _model(path: Path, families: Mapping[str, FamilyFile]) -> Model:
     table["upstreams"] = _with_full_sends(table.get("upstreams"))
     written = read_table(ModelFile, table, file)
     check_names(written.parameters, written.rules, file)
-    model = _assemble(path.stem, written, file)
+    model = _assemble(path.stem, written)
     check_model(model, file)
     return model
 
@@ -183,7 +183,7 @@ def _with_full_send(entry: JsonObject) -> JsonValue:
     return {**entry, "send": full}
 
 
-def _assemble(model_id: str, written: ModelFile, file: str) -> Model:
+def _assemble(model_id: str, written: ModelFile) -> Model:
     output = _output(written)
     example = written.example if written.example is not None else derive_example(written.parameters)
     schema = published_schema(written.name, written.parameters, written.rules)
@@ -207,15 +207,8 @@ def _assemble(model_id: str, written: ModelFile, file: str) -> Model:
         timeout_seconds=written.timeout_seconds or default_timeout,
         example=example,
         request_schema=schema,
-        checker=_compiled(written.parameters, file),
+        checker=Draft202012Validator(object_schema(written.parameters)),
     )
-
-
-def _compiled(parameters: Sequence[Parameter], file: str) -> Draft202012Validator:
-    try:
-        return Draft202012Validator(object_schema(parameters))
-    except ValueError as error:
-        refuse(file, "parameters", f"do not make a JSON Schema: {error}")
 
 
 def _output(written: ModelFile) -> OutputFacts:

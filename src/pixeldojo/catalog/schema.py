@@ -143,25 +143,25 @@ class Parameter(FileTable):
 class Send(FileTable):
     """How one parameter's value travels to an upstream.
 
-    Steps in this order, each only where set; on an array, those before `first` treat every item.
+    Steps in this order, each only where set; on an array, those before `join` treat every item.
 
     Attributes:
         to: Where it goes: a path such as `input.prompt`, `messages[0].role`, or `input.media[]` to append.
-        pluck: Of objects, take this member.
         omit: Values for which nothing is sent.
+        pluck: Of objects, take this member.
         values: Replacements, by the value as text (`"1080p"`, `"true"`, `"6"`); others pass unchanged.
         invert: Of a boolean, its opposite.
         times: Multiply (seconds to milliseconds: 1000).
         text: As text in this pattern: `"{}"`, `"{}s"`.
         each: As this JSON value, with `"{}"` standing for the value.
-        join: The items as one text with this between them.
-        first: Only the first item.
-        listed: As a list of one.
+        join: An array as one text with this between its items.
+        first: Of an array, only the first item.
+        listed: A single value as a list of one.
     """
 
     to: str = Field(min_length=1)
-    pluck: str | None = None
     omit: tuple[Scalar, ...] = ()
+    pluck: str | None = None
     values: Mapping[str, TomlValue] = Field(default_factory=dict)
     invert: bool = False
     times: int | None = None

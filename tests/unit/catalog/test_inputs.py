@@ -4,6 +4,7 @@ import json
 import math
 
 import pytest
+from tests.unit.catalog.conftest import MakeModel
 
 from pixeldojo.catalog.inputs import MediaValue, media_values, read_input
 from pixeldojo.catalog.load import Catalog
@@ -237,6 +238,18 @@ def test_rules_between_inputs_are_said_in_words(
 )
 def test_every_kind_of_rule_and_limit(wide: Model, change: dict[str, JsonValue], path: str, message: str) -> None:
     assert breaches_of(wide, {**WIDE, **change})[path] == message
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ("minimum = 1", "steps must be at least 1, not 0."),
+        ("maximum = -1", "steps must be at most -1, not 0."),
+    ],
+)
+def test_a_limit_on_one_side(make_model: MakeModel, limits: str, message: str) -> None:
+    steps = f'[[parameters]]\nname="steps"\ntype="integer"\ndescription="Steps."\n{limits}\n'
+    assert breaches_of(make_model(steps), {"prompt": "x", "steps": 0}) == {"steps": message}
 
 
 def test_members_of_objects_get_their_defaults(wide: Model) -> None:

@@ -3,7 +3,9 @@
 import pytest
 from tests.unit.catalog.conftest import HEAD, PRICE, PROMPT, UPSTREAM, VIDEO_OUTPUT, MakeModel, WriteCatalog
 
+from pixeldojo.catalog.inputs import read_input
 from pixeldojo.catalog.load import Catalog
+from pixeldojo.catalog.price import cost_line, credit_cost_json, quote_price
 from pixeldojo.core.errors import ConfigurationError, NotFound
 
 WHOLE = HEAD + PRICE + PROMPT + VIDEO_OUTPUT + UPSTREAM
@@ -24,6 +26,8 @@ enum = [6, 10]
 default = 6
 description = "Seconds."
 """
+FPS = '[[parameters]]\nname="fps"\ntype="integer"\nminimum=1\nmaximum=60\ndescription="Frames."\n'
+STEPS = '[[parameters]]\nname="steps"\ntype="integer"\ndefault=9\ndescription="Steps."\n'
 IMAGE_URL = """
 [[parameters]]
 name = "image_url"
@@ -137,6 +141,14 @@ def test_one_mistake_in_a_good_file_is_named(
         ((IMAGE_URL, '[[rules]]\nrule="exactly_one"\nof=["prompt", "image_url"]\n'), "prompt is always there"),
         ((RESOLUTION, '[[rules]]\nrule="when"\nwhen={ one_of={ resolution=["4k"] } }\nneeds=["prompt"]\n'), "'4k'"),
         ((IMAGE_URL, '[[rules]]\nrule="when"\nwhen={ given=["image_url"] }\n'), "but not what"),
+        (
+            (
+                RESOLUTION,
+                FPS + 'applies_when = { one_of = { resolution = ["720p"] } }\n',
+                '[[rules]]\nrule="when"\nwhen={ given=["fps"] }\nallow={ resolution=["720p"] }\n',
+            ),
+            "fps itself exists only sometimes",
+        ),
     ],
 )
 def test_parameters_and_rules_that_do_not_fit_are_named(
@@ -159,6 +171,17 @@ def test_parameters_and_rules_that_do_not_fit_are_named(
         ('rule="per_second"\nrate="1"\nseconds={}', "give the parameter that says how long, or is_measured"),
         ('rule="per_second"\nrate="1"\nseconds={ is_measured=true }', "price.seconds.maximum: is missing"),
         ('rule="per_second"\nrate="1"\nseconds={ parameter="length" }', 'no parameter is named "length"'),
+        ('rule="per_second"\nrate="1"\nseconds={ parameter="fps" }', "fps may be left out"),
+        ('rule="per_second"\nrate="1"\nseconds={ parameter="steps" }', "steps needs a minimum"),
+        ('rule="by_resolution_and_duration"\nseconds="fps"\namounts={ 720p={}, 1080p={} }', "an enum and a default"),
+        (
+            'rule="by_resolution"\namounts={ 720p="1", 1080p="2" }\npixels={ 1080p=9, 720p=1 }',
+            "price.pixels: lists the tiers of amounts, in the same order",
+        ),
+        (
+            'rule="by_resolution"\namounts={ 720p="1", 1080p="2" }\npixels={ 720p=1, 1080p=9 }',
+            'price.sides: no parameter is named "width"',
+        ),
         (
             'rule="by_resolution_and_duration"\n[price.amounts]\n720p={ 6="1", 10="2" }\n1080p={ 6="2" }',
             "price.amounts.1080p: has no amount for 10 seconds, which no rule refuses",
@@ -171,7 +194,7 @@ def test_parameters_and_rules_that_do_not_fit_are_named(
 )
 def test_prices_cover_exactly_what_can_be_asked(make_model: MakeModel, price: str, reason: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        make_model(RESOLUTION, DURATION, price=f"[price]\n{price}\n")
+        make_model(RESOLUTION, DURATION, FPS, STEPS, price=f"[price]\n{price}\n")
     assert reason in str(caught.value)
 
 
@@ -192,6 +215,36 @@ def test_an_image_model_with_a_count_is_priced_per_output(make_model: MakeModel)
         make_model(count, output=output)
 
 
+def test_an_image_model_with_a_count_costs_per_image(make_model: MakeModel) -> None:
+    count = '[[parameters]]\nname="num_outputs"\ntype="integer"\nminimum=1\nmaximum=4\ndefault=1\ndescription="x"\n'
+    output = (
+        '[output]\nkind="image"\nformats=["png"]\ncount_parameter="num_outputs"\n[output.size.table."*"]\n"*"=[8, 8]\n'
+    )
+    model = make_model(count, price='[price]\nrule="per_output"\namount="0.25"\n', output=output)
+    assert quote_price(model, read_input(model, {"prompt": "x", "num_outputs": 3})).amount_millicredits == 750
+    assert cost_line(model) == "0.25 credit(s)"
+    assert credit_cost_json(model) == {"type": "per_output", "default": 0.25, "amount": 0.25, "unit": "output"}
+
+
+def test_a_canvas_names_parameters(make_model: MakeModel) -> None:
+    canvas = 'canvas = { left = "l", right = "l", top = "l", bottom = "l" }\n[output.size.table'
+    with pytest.raises(ConfigurationError, match=r'output\.size\.canvas: no parameter is named "l"'):
+        make_model(output=VIDEO_OUTPUT.replace("[output.size.table", f"[output.size]\n{canvas}"))
+
+
+def test_an_upstream_s_condition_names_parameters(make_model: MakeModel) -> None:
+    with pytest.raises(ConfigurationError, match=r'\(replicate\)\.when: no parameter is named "image_url"'):
+        make_model(upstreams=UPSTREAM + 'when = { given = ["image_url"] }\n')
+
+
+@pytest.mark.parametrize("key", ["parameters", "upstreams", "output"])
+def test_a_table_in_the_wrong_place_is_named(write_catalog: WriteCatalog, key: str) -> None:
+    parts = {"parameters": PROMPT, "upstreams": UPSTREAM, "output": VIDEO_OUTPUT}
+    others = "".join(text for other, text in parts.items() if other != key)
+    with pytest.raises(ConfigurationError, match=rf"models/m\.toml: {key}: "):
+        write_catalog({"m": HEAD + f"{key} = 3\n" + PRICE + others})
+
+
 def test_a_size_table_covers_every_value(make_model: MakeModel) -> None:
     with pytest.raises(ConfigurationError, match=r'output\.size\.table: has no row "1080p"'):
         make_model(RESOLUTION, output=SIZE_BY_RESOLUTION)
@@ -208,6 +261,12 @@ def test_a_format_parameter_offers_only_formats(make_model: MakeModel) -> None:
     output = VIDEO_OUTPUT.replace('formats = ["mp4"]', 'formats = ["mp4"]\nformat_parameter = "output_format"')
     with pytest.raises(ConfigurationError, match='"gif" of output_format is neither a format'):
         make_model(text, output=output)
+
+
+def test_a_replacement_for_a_value_that_cannot_be_given_is_named(make_model: MakeModel) -> None:
+    upstream = UPSTREAM + 'send = { resolution = { to = "size", values = { 720P = "hd" } } }\n'
+    with pytest.raises(ConfigurationError, match='values: "720P" is not among the values of resolution'):
+        make_model(RESOLUTION, output=VIDEO_OUTPUT, upstreams=upstream)
 
 
 def test_an_example_that_breaks_the_rules_is_named(make_model: MakeModel) -> None:

@@ -1,0 +1,181 @@
+"""Promises that every file of the packaged catalog keeps, and the facts of the first ten."""
+
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import product
+
+import pytest
+from jsonschema_rs import Draft202012Validator
+from tests.catalog.strategies import MODELS
+
+from pixeldojo.catalog.bind import bind, choose_upstreams
+from pixeldojo.catalog.checks import example_value
+from pixeldojo.catalog.inputs import media_values, read_input
+from pixeldojo.catalog.price import cost_line, quote_price
+from pixeldojo.catalog.schema import Model
+from pixeldojo.core.errors import ValidationError
+from pixeldojo.core.output_facts import OutputFacts
+
+every_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
+PACKAGED = {model.id: model for model in MODELS}
+
+
+@dataclass(frozen=True)
+class Original:
+    """What the original document says of a model."""
+
+    name: str
+    section: str
+    cost: str
+    features: tuple[str, ...] = ()
+    use_cases: tuple[str, ...] = ()
+
+
+ORIGINALS = {
+    "flux-2-pro": Original(
+        "Flux 2 Pro",
+        "image",
+        "1.5 credit(s) (by resolution: 0.5 MP=1, 1 MP=1.5, 2 MP=2, 4 MP=2)",
+        ("LoRA", "Editing"),
+        ("photorealism", "cinematic"),
+    ),
+    "flux-1.1-pro": Original(
+        "Flux 1.1 Pro", "image", "1 credit(s)", ("LoRA", "Editing"), ("photorealism", "character")
+    ),
+    "nano-banana-2": Original(
+        "Google Nano Banana 2",
+        "image",
+        "3 credit(s) (by resolution: 1K=2, 2K=3, 4K=4)",
+        ("Editing",),
+        ("photorealism", "marketing"),
+    ),
+    "hunyuan-3d": Original("Hunyuan 3D", "image", "4 credit(s)"),
+    "p-image-edit": Original("P-Image Edit", "image", "0.25 credit(s)", ("Editing",)),
+    "hailuo-standard": Original(
+        "Hailuo Standard",
+        "video",
+        "8 credit(s) (768p: 6s=8/10s=12; 1080p: 6s=12/10s=20)",
+        (),
+        ("video", "marketing"),
+    ),
+    "text-to-music": Original("Text to Music", "video", "2 credit(s)"),
+    "veo-3.1-fast": Original("VEO 3.1 Fast", "video", "3 credits/sec", ("Audio",), ("video", "cinematic")),
+    "video-upscaler": Original("Video Upscaler", "video", "10 credit(s)"),
+    "wan-2.6-standard": Original(
+        "WAN 2.6 Standard",
+        "video",
+        "2.5 credits/sec (by resolution: 720p=2.5, 1080p=3 /sec)",
+        ("Audio",),
+        ("video", "cinematic"),
+    ),
+}
+
+
+@pytest.mark.parametrize("model_id", ORIGINALS)
+def test_name_section_cost_features_and_use_cases_are_the_original_s(model_id: str) -> None:
+    model = PACKAGED[model_id]
+    assert Original(model.name, model.section, cost_line(model), model.features, model.use_cases) == ORIGINALS[model_id]
+
+
+def test_the_models_stand_in_the_original_s_order() -> None:
+    assert [model_id for model_id in PACKAGED if model_id != "wide"] == list(ORIGINALS)
+
+
+@every_model
+def test_the_example_is_read_priced_and_bound_for_an_upstream(model: Model) -> None:
+    read = read_input(model, model.example)
+    assert Draft202012Validator(model.request_schema).is_valid(model.example)
+    assert quote_price(model, read).amount_millicredits > 0
+    upstreams = choose_upstreams(model, read)
+    assert upstreams
+    assert all(bind(upstream, model, read, {}) for upstream in upstreams)
+
+
+@every_model
+def test_every_single_input_added_to_the_example_can_be_served(model: Model) -> None:
+    """One parameter at a time, each of its values: either refused with a reason, or some upstream takes it."""
+    for parameter in model.parameters:
+        values = parameter.enum if parameter.enum and not parameter.is_array else (example_value(parameter),)
+        for value in values:
+            try:
+                read = read_input(model, {**model.example, parameter.name: value})
+            except ValidationError:
+                continue
+            assert choose_upstreams(model, read), (parameter.name, value)
+
+
+@every_model
+def test_a_property_says_type_description_and_limits(model: Model) -> None:
+    properties = model.request_schema["properties"]
+    assert isinstance(properties, dict)
+    limits = {"string": "maxLength", "integer": "maximum", "number": "maximum", "array": "maxItems"}
+    for name, schema in properties.items():
+        assert schema["description"].endswith("."), name
+        assert schema["type"] == "boolean" or "enum" in schema or limits[schema["type"]] in schema, name
+        parameter = model.parameter(name)
+        assert parameter is not None
+        assert schema.get("default") == parameter.default
+
+
+@every_model
+def test_no_parameter_touches_a_safety_switch(model: Model) -> None:
+    for parameter in model.parameters:
+        assert not (parameter.type == "boolean" and "safety" in parameter.name)
+    for upstream in model.upstreams:
+        for path, value in upstream.constants.items():
+            if "safety" in path:
+                assert value is (not path.rsplit(".", 1)[-1].startswith("disable"))
+
+
+@every_model
+def test_media_are_marked_and_have_a_role(model: Model) -> None:
+    for parameter in model.parameters:
+        assert (parameter.media is not None) == parameter.name.endswith(("_url", "_urls"))
+        assert (parameter.name in model.output.roles) == (parameter.media is not None)
+    example = {p.name: example_value(p) for p in model.parameters if p.media}
+    assert len(media_values(model, example)) >= len(model.media_parameters)
+
+
+@every_model
+def test_the_output_table_survives_the_journey_to_an_adapter(model: Model) -> None:
+    assert OutputFacts.from_json(model.output_json) == model.output
+
+
+@every_model
+def test_every_shape_on_offer_has_its_size(model: Model) -> None:
+    size = model.output.size
+    if size is None:
+        return
+    rows = [p for p in model.parameters if p.name == size.resolution_parameter]
+    columns = [p for p in model.parameters if p.name == size.aspect_parameter]
+    for row, column in product((rows[0].enum or ()) if rows else ("",), (columns[0].enum or ()) if columns else ("",)):
+        given = {"resolution": row, "aspect_ratio": column}
+        width, height = model.output.pixels(given, ())
+        assert min(width, height) > 0
+        across, _, down = str(column).partition(":")
+        if down:
+            assert width / height == pytest.approx(int(across) / int(down), rel=0.025), given
+
+
+def test_a_request_with_only_a_prompt_costs_what_the_list_opens_with() -> None:
+    """Where the price depends on a tier, the default tier is the one the cost line's first figure buys."""
+    for model in MODELS:
+        quote = quote_price(model, read_input(model, model.example))
+        unit = quote.rate_millicredits or quote.unit_millicredits
+        assert Decimal(cost_line(model).split()[0]) * 1000 == unit
+
+
+def test_reading_and_pricing_take_less_than_a_tenth_of_a_millisecond() -> None:
+    if sys.gettrace() is not None:
+        pytest.skip("a tracer is on, so times mean nothing")
+    model = max(MODELS, key=lambda model: len(str(model.request_schema)))
+    raw = {**model.example}
+    samples = []
+    for _ in range(300):
+        start = time.perf_counter()
+        quote_price(model, read_input(model, raw))
+        samples.append(time.perf_counter() - start)
+    assert statistics.median(samples) < 100e-6

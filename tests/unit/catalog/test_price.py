@@ -1,0 +1,158 @@
+"""Quotes and settlements, in figures worked out by hand."""
+
+from decimal import Decimal
+
+import pytest
+
+from pixeldojo.catalog.inputs import read_input
+from pixeldojo.catalog.load import Catalog
+from pixeldojo.catalog.price import Quote, QuoteLine, credit_cost_json, quote_price, settle
+from pixeldojo.catalog.schema import Model
+from pixeldojo.core.json_types import JsonValue
+
+IMAGE = "https://example.com/a.png"
+WIDE: dict[str, JsonValue] = {"script": "Hi", "video_url": "https://example.com/a.mp4", "image_urls": [IMAGE]}
+
+
+def custom(width: int, height: int) -> dict[str, JsonValue]:
+    return {"aspect_ratio": "custom", "width": width, "height": height}
+
+
+def quoted(model: Model, raw: dict[str, JsonValue]) -> Quote:
+    return quote_price(model, read_input(model, raw))
+
+
+@pytest.mark.parametrize(
+    ("model_id", "raw", "millicredits", "line"),
+    [
+        ("flux-1.1-pro", {}, 1_000, "1 request x 1 credits"),
+        ("p-image-edit", {"image_urls": [IMAGE]}, 250, "1 request x 0.25 credits"),
+        ("flux-2-pro", {}, 1_500, "1 image at 1 MP x 1.5 credits"),
+        ("flux-2-pro", {"resolution": "4 MP"}, 2_000, "1 image at 4 MP x 2 credits"),
+        (
+            "flux-2-pro",
+            {"resolution": "match_input_image", "image_urls": [IMAGE]},
+            2_000,
+            "1 image at match_input_image x 2 credits",
+        ),
+        ("flux-2-pro", custom(512, 512), 1_000, "1 image at 0.5 MP x 1 credits"),
+        (
+            "flux-2-pro",
+            {"aspect_ratio": "custom", "width": 1024, "height": 1024},
+            1_500,
+            "1 image at 1 MP x 1.5 credits",
+        ),
+        ("flux-2-pro", custom(1040, 1024), 2_000, "1 image at 2 MP x 2 credits"),
+        ("flux-2-pro", custom(2048, 2048), 2_000, "1 image at 4 MP x 2 credits"),
+        ("nano-banana-2", {}, 3_000, "1 image at 2K x 3 credits"),
+        ("nano-banana-2", {"resolution": "1K"}, 2_000, "1 image at 1K x 2 credits"),
+        ("veo-3.1-fast", {}, 24_000, "8 seconds x 3 credits"),
+        ("veo-3.1-fast", {"duration": 4, "resolution": "720p"}, 12_000, "4 seconds x 3 credits"),
+        ("wan-2.6-standard", {}, 12_500, "5 seconds at 720p x 2.5 credits"),
+        ("wan-2.6-standard", {"resolution": "1080p", "duration": 10}, 30_000, "10 seconds at 1080p x 3 credits"),
+        ("hailuo-standard", {}, 8_000, "1 video of 6 seconds at 768p x 8 credits"),
+        ("hailuo-standard", {"duration": 10}, 12_000, "1 video of 10 seconds at 768p x 12 credits"),
+        ("hailuo-standard", {"resolution": "1080p"}, 12_000, "1 video of 6 seconds at 1080p x 12 credits"),
+        ("text-to-music", {"duration": 300}, 2_000, "1 request x 2 credits"),
+    ],
+)
+def test_what_requests_cost(
+    catalog: Catalog, model_id: str, raw: dict[str, JsonValue], millicredits: int, line: str
+) -> None:
+    quote = quoted(catalog.find(model_id), {"prompt": "x", **raw})
+    assert quote.breakdown == (QuoteLine(line, millicredits),)
+    assert quote.amount_millicredits == millicredits
+    assert not quote.measured
+
+
+def test_a_measured_length_is_quoted_at_the_most_the_model_makes(wide: Model) -> None:
+    quote = quoted(wide, WIDE)
+    assert quote.amount_millicredits == 15 * 1_200
+    assert quote.breakdown[0].text == "up to 15 seconds at 720p x 1.2 credits"
+    assert quote.measured
+
+
+@pytest.mark.parametrize(("said", "billed"), [(2, "2.0"), (7.25, "7.3"), (60, "15")])
+def test_the_caller_may_lower_that_quote_by_saying_the_length(wide: Model, said: float, billed: str) -> None:
+    quote = quoted(wide, {**WIDE, "video_duration": said})
+    assert quote.billed_seconds == Decimal(billed)
+    assert quote.amount_millicredits == 1_200 * Decimal(billed)
+
+
+def test_outputs_multiply(wide: Model) -> None:
+    quote = quoted(wide, {**WIDE, "num_outputs": 3})
+    assert quote.amount_millicredits == 3 * 15 * 1_200
+    assert quote.breakdown[0].text == "up to 15 seconds at 720p x 1.2 credits for each of 3 outputs"
+
+
+@pytest.mark.parametrize(
+    ("measured", "seconds_billed"),
+    [("0", "0.1"), ("0.04", "0.1"), ("5.04", "5.0"), ("5.05", "5.1"), ("14.96", "15.0"), ("99", "15")],
+)
+def test_a_measured_length_is_rounded_to_the_tenth_and_capped_by_the_quote(
+    wide: Model, measured: str, seconds_billed: str
+) -> None:
+    settled = settle(quoted(wide, WIDE), 1, Decimal(measured))
+    assert settled == 1_200 * Decimal(seconds_billed)
+
+
+def test_a_fraction_of_a_thousandth_is_rounded_up(wide: Model) -> None:
+    quote = quoted(wide, {**WIDE, "resolution": "480p"})
+    assert settle(quote, 1, Decimal("1.1")) == 367  # 0.333 credits x 1.1 = 0.3663
+
+
+def test_fewer_outputs_cost_less_and_none_cost_nothing(wide: Model) -> None:
+    quote = quoted(wide, {**WIDE, "num_outputs": 4})
+    assert settle(quote, 4) == quote.amount_millicredits
+    assert settle(quote, 3) == quote.amount_millicredits * 3 // 4
+    assert settle(quote, 5) == quote.amount_millicredits
+    assert settle(quote, 0) == 0
+
+
+def test_a_length_that_was_asked_for_is_not_measured(catalog: Catalog) -> None:
+    quote = quoted(catalog.find("veo-3.1-fast"), {"prompt": "x"})
+    assert settle(quote, 1, Decimal("3.2")) == quote.amount_millicredits
+
+
+def test_a_stored_quote_reads_back_the_same(wide: Model) -> None:
+    quote = quoted(wide, WIDE)
+    assert Quote.from_json(quote.to_json()) == quote
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {},
+        {"amount_millicredits": "1"},
+        {"amount_millicredits": 1.5, "breakdown": [], "outputs": 1, "unit_millicredits": 1},
+    ],
+)
+def test_anything_else_is_not_a_quote(stored: dict[str, JsonValue]) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        Quote.from_json(stored)
+
+
+@pytest.mark.parametrize(
+    ("model_id", "cost"),
+    [
+        ("flux-1.1-pro", {"type": "fixed", "default": 1, "amount": 1, "unit": "request"}),
+        ("p-image-edit", {"type": "fixed", "default": 0.25, "amount": 0.25, "unit": "request"}),
+        ("nano-banana-2", {"type": "by_resolution", "default": 3, "unit": "output", "by": {"1K": 2, "2K": 3, "4K": 4}}),
+        ("veo-3.1-fast", {"type": "per_second", "default": 24, "amount": 3, "unit": "second"}),
+        (
+            "wan-2.6-standard",
+            {"type": "per_second", "default": 12.5, "amount": 2.5, "unit": "second", "by": {"720p": 2.5, "1080p": 3}},
+        ),
+        (
+            "hailuo-standard",
+            {
+                "type": "by_resolution_and_duration",
+                "default": 8,
+                "unit": "output",
+                "by": {"768p": {"6": 8, "10": 12}, "1080p": {"6": 12, "10": 20}},
+            },
+        ),
+    ],
+)
+def test_the_price_as_the_api_shows_it(catalog: Catalog, model_id: str, cost: dict[str, JsonValue]) -> None:
+    assert credit_cost_json(catalog.find(model_id)) == cost
