@@ -17,7 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from sqlalchemy import event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -58,7 +58,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Give a connection for queries only."""
+        """Give a connection for queries only, all of which see the database at the moment of the first."""
         async with self._reader.connect() as connection:
             yield connection
 
@@ -87,10 +87,13 @@ def open_database(address: str) -> Database:
     """
     url = async_url(address)
     if url.get_backend_name() == "sqlite":
-        reader = sqlite_engine(url, begin="BEGIN", pool_size=4)
+        if url.database in {None, "", ":memory:"}:
+            raise ConfigurationError("SQLite must keep its data in a file that connections share: sqlite:///path.")
+        reader = sqlite_engine(url, begin="BEGIN", pool_size=4, is_read_only=True)
         return Database(reader, _QueuedWriter(sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1)))
     engine = create_async_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True, pool_timeout=30)
-    return Database(engine, _ConcurrentWriter(engine))
+    reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return Database(reader, _ConcurrentWriter(engine))
 
 
 def async_url(address: str) -> URL:
@@ -101,7 +104,7 @@ def async_url(address: str) -> URL:
     """
     try:
         url = make_url(address)
-    except Exception as error:
+    except (ArgumentError, ValueError) as error:
         raise ConfigurationError(
             "The database address cannot be read; write postgresql://user:password@host/name or sqlite:///path."
         ) from error
@@ -109,7 +112,7 @@ def async_url(address: str) -> URL:
         case "sqlite":
             return url.set(drivername="sqlite+aiosqlite")
         case "postgresql" | "postgres":
-            return url.set(drivername="postgresql+asyncpg")
+            return _with_ssl_as_asyncpg_spells_it(url.set(drivername="postgresql+asyncpg"))
         case other:
             raise ConfigurationError(
                 f"PixelDojo keeps its data in PostgreSQL or SQLite, not in {other!r}; "
@@ -117,7 +120,17 @@ def async_url(address: str) -> URL:
             )
 
 
-def sqlite_engine(url: URL, *, begin: str, pool_size: int, enforce_foreign_keys: bool = True) -> AsyncEngine:
+def _with_ssl_as_asyncpg_spells_it(url: URL) -> URL:
+    """Take the `sslmode` that every other PostgreSQL tool reads."""
+    mode = url.query.get("sslmode")
+    if mode is None:
+        return url
+    return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+
+
+def sqlite_engine(
+    url: URL, *, begin: str, pool_size: int, enforce_foreign_keys: bool = True, is_read_only: bool = False
+) -> AsyncEngine:
     """Return an engine for a SQLite file whose transactions begin with the statement `begin`."""
     engine = create_async_engine(
         url,
@@ -142,6 +155,7 @@ def sqlite_engine(url: URL, *, begin: str, pool_size: int, enforce_foreign_keys:
             # The file keeps the mode; who finds it locked meets another connection that is just setting it.
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                 raise
+        cursor.execute(f"PRAGMA query_only={'ON' if is_read_only else 'OFF'}")
         cursor.close()
 
     # The driver's own transaction handling would begin late and break savepoints; we say BEGIN ourselves.
@@ -184,6 +198,19 @@ class _Waiting(Generic[Result]):
     work: Work[Result]
     answer: asyncio.Future[Result]
 
+    def answer_with(self, result: Result, failure: Exception | None) -> None:
+        """Tell the caller, unless it has stopped waiting."""
+        if self.answer.done():
+            return
+        if failure is not None:
+            self.answer.set_exception(failure)
+        else:
+            self.answer.set_result(result)
+
+
+class _Undone(Exception):
+    """One work of several may have broken the transaction of all: nothing of it is kept."""
+
 
 class _QueuedWriter:
     """SQLite: one after another, those that wait together in one commit."""
@@ -192,8 +219,11 @@ class _QueuedWriter:
         self._engine = engine
         self._queue: asyncio.Queue[_Waiting[Any]] = asyncio.Queue(_QUEUE_LIMIT)
         self._task: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     async def run(self, work: Work[Result]) -> Result:
+        if self._is_closed:
+            raise RuntimeError("the database is closed: nothing more can be written")
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._drain(), name="sqlite-writer")
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
@@ -201,6 +231,7 @@ class _QueuedWriter:
         return await answer
 
     async def close(self) -> None:
+        self._is_closed = True
         if self._task is not None:
             await self._queue.join()
             self._task.cancel()
@@ -213,7 +244,7 @@ class _QueuedWriter:
             while len(batch) < _BATCH_LIMIT and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             try:
-                await self._commit_together([item for item in batch if not item.answer.cancelled()])
+                await self._commit_together(batch)
             finally:
                 for item in batch:
                     self._queue.task_done()
@@ -221,38 +252,36 @@ class _QueuedWriter:
                         item.answer.cancel()
 
     async def _commit_together(self, batch: list[_Waiting[Any]]) -> None:
-        outcomes: list[tuple[_Waiting[Any], Any, Exception | None]] = []
+        waiting = [item for item in batch if not item.answer.done()]
+        if not waiting:
+            return
         try:
             async with self._engine.begin() as connection:
-                for item in batch:
-                    result, error = await self._run_one(connection, item, alone=len(batch) == 1)
-                    outcomes.append((item, result, error))
-                if len(batch) == 1 and outcomes[0][2] is not None:
-                    raise outcomes[0][2]
+                outcomes = await self._run_each(connection, waiting)
+        except _Undone:
+            for item in waiting:
+                await self._commit_together([item])
         except Exception as error:  # noqa: BLE001  whatever broke the commit is each waiting caller's to handle
-            for item in batch:
-                if not item.answer.done():
-                    item.answer.set_exception(error)
-            return
-        for item, result, failure in outcomes:
-            if item.answer.done():
-                continue
-            if failure is not None:
-                item.answer.set_exception(failure)
-            else:
-                item.answer.set_result(result)
+            for item in waiting:
+                item.answer_with(None, error)
+        else:
+            for item, (result, failure) in zip(waiting, outcomes, strict=True):
+                item.answer_with(result, failure)
+
+    async def _run_each(
+        self, connection: AsyncConnection, batch: list[_Waiting[Any]]
+    ) -> list[tuple[Any, Exception | None]]:
+        if len(batch) == 1:
+            return [(await batch[0].work(connection), None)]
+        return [await self._run_in_savepoint(connection, item.work) for item in batch]
 
     @staticmethod
-    async def _run_one(
-        connection: AsyncConnection, item: _Waiting[Any], *, alone: bool
-    ) -> tuple[Any, Exception | None]:
+    async def _run_in_savepoint(connection: AsyncConnection, work: Work[Any]) -> tuple[Any, Exception | None]:
         try:
-            if alone:
-                return await item.work(connection), None
             async with connection.begin_nested():
-                return await item.work(connection), None
-        except OperationalError:
-            # The disk or the file itself: the whole batch is lost, not this one's fault.
-            raise
+                return await work(connection), None
+        except OperationalError as error:
+            # A full disk ends the whole transaction, a wrong statement only its own part, and both come as this.
+            raise _Undone from error
         except Exception as error:  # noqa: BLE001  handed to the one caller whose work raised it
             return None, error

@@ -1,0 +1,92 @@
+"""PostgreSQL's own part: a lost deadlock is run again, whoever holds a lock does not stop readers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from tests.contract.test_database import add, adding, names
+
+from pixeldojo.db.engine import Database, open_database
+from pixeldojo.db.tables import accounts
+
+
+@pytest.fixture
+async def database(postgres_address: str) -> AsyncIterator[Database]:
+    opened = open_database(postgres_address)
+    yield opened
+    await opened.close()
+
+
+async def test_the_loser_of_a_deadlock_runs_again(database: Database) -> None:
+    both_have_one = asyncio.Barrier(2)
+    runs: list[str] = []
+
+    async def work(connection: AsyncConnection, first: str, second: str) -> str:
+        runs.append(first)
+        await connection.execute(update(accounts).where(accounts.c.id == first).values(name=f"by {first}"))
+        if len(runs) <= 2:
+            await both_have_one.wait()
+        await connection.execute(update(accounts).where(accounts.c.id == second).values(name=f"by {first}"))
+        return first
+
+    for name in ("a", "b"):
+        await database.write(adding(name))
+
+    done = await asyncio.gather(
+        database.write(lambda connection: work(connection, "a", "b")),
+        database.write(lambda connection: work(connection, "b", "a")),
+    )
+
+    assert list(done) == ["a", "b"]
+    assert len(runs) == 3
+    loser = runs[2]
+    assert await names(database) == [f"by {loser}"] * 2
+
+
+async def test_a_fault_that_is_no_deadlock_is_not_run_again(database: Database) -> None:
+    runs = 0
+
+    async def work(connection: AsyncConnection) -> None:
+        nonlocal runs
+        runs += 1
+        await add(connection, "x" * 1_000)
+
+    with pytest.raises(DBAPIError, match="too long"):
+        await database.write(work)
+
+    assert runs == 1
+
+
+async def test_a_lost_serialization_gives_up_after_a_few_tries(database: Database) -> None:
+    runs = 0
+
+    async def work(connection: AsyncConnection) -> None:
+        nonlocal runs
+        runs += 1
+        await connection.exec_driver_sql("DO $$ BEGIN RAISE EXCEPTION 'lost' USING ERRCODE = '40001'; END $$")
+
+    with pytest.raises(DBAPIError, match="lost"):
+        await database.write(work)
+
+    assert runs == 5
+
+
+async def test_readers_do_not_wait_for_writers(database: Database) -> None:
+    locked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(update(accounts).values(name="changed"))
+        locked.set()
+        await go_on.wait()
+
+    await database.write(adding("a"))
+    writing = asyncio.create_task(database.write(work))
+    await locked.wait()
+
+    async with database.read() as connection:
+        assert (await connection.execute(select(accounts.c.name))).scalar_one() == "a"
+    go_on.set()
+    await writing
