@@ -27,6 +27,8 @@ _AVIF_BRANDS = (b"avif", b"avis")
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
 _TURNED = {5, 6, 7, 8}
 _ORIENTATION_TAG = 0x0112
+_UNKNOWN_LENGTH = 0xFFFFFFFF
+_MP3_FRAME_BYTES = 1_500
 _MOST_LOST_SECONDS = 1.0
 _MOST_LOST_SHARE = 0.10
 _GLB_HEADER = struct.Struct("<4sIIII")
@@ -168,6 +170,7 @@ def _has_pictures(container: InputContainer) -> bool:
 
 
 def _measure_sound(path: Path, known: _Type) -> MediaFacts:
+    _refuse_missing_bytes(path)
     with opened(path) as container:
         if not container.streams.audio:
             raise UnreadableMedia(f"the file is {known.content_type} without any sound in it")
@@ -210,6 +213,43 @@ def _refuse_cut_short(path: Path, declared: float) -> float:
             f"the file is cut short: it declares {declared:.1f} seconds and holds {max(last, 0):.1f}; send it whole"
         )
     return counted
+
+
+def _refuse_missing_bytes(path: Path) -> None:
+    """WAV and MP3 decode as far as they go, so what their headers say about their length is asked first."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head.startswith(b"RIFF"):
+            declared = int.from_bytes(head[4:8], "little")
+            # A writer that could not go back leaves nothing or all ones here.
+            end = 0 if declared == _UNKNOWN_LENGTH else declared + 8
+        elif _is_mp3(head):
+            start = _tag_bytes(head)
+            file.seek(start)
+            end = start + _mp3_bytes(file.read(_MP3_FRAME_BYTES))
+        else:
+            return
+    if end > size:
+        raise UnreadableMedia(f"the file is cut short: it declares {end} bytes and has {size}; send it whole")
+
+
+def _tag_bytes(head: bytes) -> int:
+    """Return the length of an ID3 tag at the beginning: seven bits to a byte."""
+    if not head.startswith(b"ID3"):
+        return 0
+    size = 0
+    for byte in head[6:10]:
+        size = size << 7 | byte & 0x7F
+    return size + 10
+
+
+def _mp3_bytes(frame: bytes) -> int:
+    """Return how many bytes of sound the encoder's note in the first frame declares; 0 where there is none."""
+    at = max(frame.find(b"Xing"), frame.find(b"Info"))
+    if at < 0 or not frame[at + 7 : at + 8] or frame[at + 7] & 0b11 != 0b11:
+        return 0
+    return int.from_bytes(frame[at + 12 : at + 16], "big")
 
 
 def _measure_model(path: Path, known: _Type) -> MediaFacts:

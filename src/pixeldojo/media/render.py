@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pixeldojo.core.json_types import JsonObject
-from pixeldojo.media.orders import AudioOrder, ImageOrder, MeshOrder, VideoOrder, parse_order
+from pixeldojo.media.order_reader import parse_order
+from pixeldojo.media.orders import AudioOrder, ImageOrder, MeshOrder, VideoOrder
 
 
 def render(order: JsonObject, input_paths: Sequence[str], folder: str) -> list[str]:
