@@ -53,7 +53,7 @@ def build_call(
     """
     arguments: JsonObject = job.input
     if route.upstream is not None:
-        arguments = bind(route.upstream, model, job.input, media_urls)
+        arguments = bind(route.upstream, model, job.input, media_urls, files)
     return Call(
         job_id=job.id,
         attempt_id=attempt_id,
