@@ -112,6 +112,11 @@ class MediaPool:
         tasks = (self.run(function, timeout_seconds=timeout_seconds) for _ in range(self._max_workers))
         await asyncio.gather(*tasks)
 
+    @property
+    def process_ids(self) -> tuple[int, ...]:
+        """The processes there are now, for the operator."""
+        return tuple(sorted(worker.process_id for worker in (*self._idle, *self._busy)))
+
     async def close(self) -> None:
         """End every process, the working ones too; returns when none is left."""
         self._is_closed = True
@@ -200,6 +205,10 @@ class _Worker:
             env=_ENVIRONMENT,
         )
         return cls(process)
+
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
 
     @property
     def is_alive(self) -> bool:
