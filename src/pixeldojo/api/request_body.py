@@ -55,7 +55,8 @@ def _parse(body: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise InvalidJson(f"The body is not UTF-8: byte {error.start} cannot be read.") from None
     except json.JSONDecodeError as error:
-        raise InvalidJson(f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
+        reason = error.msg.removesuffix(" at")
+        raise InvalidJson(f"The body is not JSON: {reason} at line {error.lineno}, column {error.colno}.") from None
     except RecursionError:
         raise InvalidJson("The body is nested too deeply; inputs are at most a few levels deep.") from None
     if not isinstance(parsed, dict):

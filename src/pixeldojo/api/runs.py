@@ -21,7 +21,7 @@ from pixeldojo.catalog.price import quote_price
 from pixeldojo.catalog.schema import Model
 from pixeldojo.core.errors import Conflict, ServiceUnavailable, ValidationError, Violation
 from pixeldojo.core.json_types import JsonObject
-from pixeldojo.jobs.inline_media import TakenOut, take_out
+from pixeldojo.jobs.inline_media import TakenOut, place_of, take_out
 from pixeldojo.jobs.job import JobRequest
 from pixeldojo.jobs.service import Accepted
 
@@ -195,13 +195,14 @@ def _media_violations(services: Services, model: Model, canonical: JsonObject) -
             continue
         reason = services.refuse_address(media.value)
         if reason is not None:
-            found.append(Violation(media.parameter, reason))
+            found.append(Violation(place_of(media, canonical), reason))
     return found
 
 
 def _summary(model: Model, violations: list[Violation]) -> str:
     first = violations[0]
-    said = f"{first.path}: {first.message}" if first.path else first.message
+    is_named = first.message.startswith(first.path)
+    said = first.message if is_named else f"{first.path}: {first.message}"
     more = f" (and {len(violations) - 1} more, see details)" if len(violations) > 1 else ""
     return f"The input of {model.id} cannot be used. {said}{more}"
 

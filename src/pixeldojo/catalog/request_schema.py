@@ -12,7 +12,8 @@ from pixeldojo.catalog.schema import Parameter
 from pixeldojo.core.json_types import JsonObject, JsonValue
 
 TEXT_MAXIMUM = 20_000
-MEDIA_MAXIMUM = 30_000_000
+# Room for 25 MB of media as a base64 data URI.
+MEDIA_MAXIMUM = 33_500_000
 ITEMS_MAXIMUM = 100
 NUMBER_MAXIMUM = 2**53 - 1
 MEDIA_PATTERN = "^(https?://|data:)"

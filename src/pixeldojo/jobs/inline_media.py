@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pixeldojo.catalog.inputs import media_values
+from pixeldojo.catalog.inputs import MediaValue, media_values
 from pixeldojo.catalog.schema import Model
 from pixeldojo.core.errors import ValidationError, Violation
 from pixeldojo.core.json_types import JsonObject, JsonValue
@@ -41,7 +41,7 @@ def take_out(model: Model, canonical: JsonObject) -> TakenOut:
         try:
             content, content_type = read_data_uri(media.value, LARGEST_INLINE_BYTES)
         except InvalidDataUri as error:
-            violations.append(Violation(media.parameter, str(error)))
+            violations.append(Violation(place_of(media, canonical), str(error)))
             continue
         digest = hashlib.sha256(content).hexdigest()
         stand_ins[media.value] = f"data:{content_type};sha256={digest};size={len(content)}"
@@ -53,6 +53,12 @@ def take_out(model: Model, canonical: JsonObject) -> TakenOut:
     replaced = _replaced(canonical, stand_ins)
     assert isinstance(replaced, Mapping)
     return TakenOut(replaced, files)
+
+
+def place_of(media: MediaValue, canonical: JsonObject) -> str:
+    """Return where in the input an address stands: `image_url`, `image_urls[2]`."""
+    is_listed = isinstance(canonical.get(media.parameter), list | tuple)
+    return f"{media.parameter}[{media.index}]" if is_listed else media.parameter
 
 
 def inline_digest(value: str) -> str | None:

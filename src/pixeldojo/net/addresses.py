@@ -58,7 +58,7 @@ _REFUSED: Final[dict[int, tuple[tuple[IPNetwork, str], ...]]] = {
 _LOOPBACK: Final = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 _EXAMPLE: Final = "an example is https://example.com/path"
 
-_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f\\]")
+_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")
 _AUTHORITY = re.compile(r"[^/?#]*//([^/?#]*)")
 _HOST_NAME = re.compile(r"(?!.{254})(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -169,7 +169,7 @@ def _parse(text: str) -> URL:
     if len(text) > MAX_URL_CHARACTERS:
         raise RefusedAddress(f"it has {len(text):,} characters; an address may have {MAX_URL_CHARACTERS:,}")
     if _UNPRINTABLE.search(text):
-        raise RefusedAddress("it contains spaces, control characters or backslashes; percent-encode them")
+        raise RefusedAddress("it contains spaces, control characters, backslashes or halves of characters; encode them")
     authority = _AUTHORITY.match(text)
     if authority is not None and "@" in authority[1]:
         raise RefusedAddress("it carries a user name or password; leave out the part before the @")
