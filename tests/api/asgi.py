@@ -56,9 +56,8 @@ class Reply:
     def member(self, path: str) -> str:
         """Return what `details` says of one path."""
         found = [detail["message"] for detail in self.error["details"] if detail["path"] == path]
-        assert len(found) == 1, f"{path!r} is not once among {self.error.get('details')}"
-        message: str = found[0]
-        return message
+        assert found, f"{path!r} is not among {self.error['details']}"
+        return " ".join(found)
 
 
 @dataclass(slots=True)
