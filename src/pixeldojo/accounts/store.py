@@ -78,6 +78,11 @@ async def insert_secret(connection: AsyncConnection, account_id: str, version: i
     )
 
 
+async def lock_account(connection: AsyncConnection, account_id: str) -> None:
+    """Let one transaction at a time go on from here for an account."""
+    await connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update())
+
+
 async def retire_secrets(connection: AsyncConnection, account_id: str, expires_at: datetime) -> None:
     """Let every secret that has no end yet end at `expires_at`."""
     await connection.execute(

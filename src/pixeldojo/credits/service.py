@@ -1,6 +1,6 @@
 """The ledger: grants, holds at submit, one settlement per job.
 
-Invariants, held by the database itself and checked again by `audit.py`: every entry's postings sum to zero;
+Invariants, held by the database itself and checked again by `audit`: every entry's postings sum to zero;
 `available` and `held` never fall below zero; a job has at most one hold and one settlement; a capture never
 exceeds its hold. `hold` and `settle` run inside the caller's transaction, beside the change of the job.
 """
@@ -50,6 +50,22 @@ class CreditsService:
 
         return await self._database.write(work)
 
+    async def audit(self) -> list[str]:
+        """Add the whole ledger up again and return what does not agree, account by account; nothing when all does."""
+        async with self._database.read() as connection:
+            accounts = await store.read_accounts(connection)
+        faults = []
+        for account in accounts:
+            whose = f"The {account.mode} balance of account {account.account_id}"
+            if account.kept != account.from_entries:
+                faults.append(f"{whose} is kept as {account.kept}, but its entries add up to {account.from_entries}.")
+            if account.kept.held != account.open_holds:
+                faults.append(
+                    f"{whose} holds {credits_text(account.kept.held)} credits, but its jobs that are not settled hold "
+                    f"{credits_text(account.open_holds)}."
+                )
+        return faults
+
     async def hold(self, connection: AsyncConnection, key: ApiKey, job_id: str, amount: int, now: datetime) -> Balance:
         """Hold a job's price, as part of the transaction that creates the job; return the balance after it.
 
@@ -94,8 +110,9 @@ class CreditsService:
             raise CreditError(f"The job {job_id} was settled before.")
         released = held - captured
         if released:
-            # Spending before balance, the order in which a hold locks them too.
-            await self._give_back_spending(connection, key_id, released, held_at)
+            # Day, total, balance: the order in which a hold locks them too.
+            for period in (SpendCapPeriod.DAY, SpendCapPeriod.TOTAL):
+                await store.give_back_spending(connection, key_id, _period_name(period, held_at), released)
         if captured:
             entry = self._entry("capture", account_id, mode, job_id, "", now, held=-captured, revenue=captured)
             await self._post(connection, entry)
@@ -121,11 +138,6 @@ class CreditsService:
                 f"The API key {key.prefix}… may spend {credits_text(limit or 0)} credits {when} and has spent "
                 f"{credits_text(spent)}; this job costs {credits_text(amount)}. Use another key or raise its cap."
             )
-
-    @staticmethod
-    async def _give_back_spending(connection: AsyncConnection, key_id: str, amount: int, held_at: datetime) -> None:
-        for period in SpendCapPeriod:
-            await store.add_spending(connection, key_id, _period_name(period, held_at), -amount, None)
 
     @staticmethod
     def _entry(
