@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.e2e.harness import Server, call
@@ -42,7 +43,7 @@ def _run(*command: str, folder: Path, server: Server) -> str:
     return finished.stdout
 
 
-def _json_objects(text: str) -> Iterator[dict[str, object]]:
+def _json_objects(text: str) -> Iterator[dict[str, Any]]:
     decoder = json.JSONDecoder()
     while (start := text.find("{")) >= 0:
         found, end = decoder.raw_decode(text[start:])
@@ -50,11 +51,11 @@ def _json_objects(text: str) -> Iterator[dict[str, object]]:
         text = text[start + end :]
 
 
-def _assert_sunset(job: dict[str, object], server: Server) -> None:
+def _assert_sunset(job: dict[str, Any], server: Server) -> None:
     """The job ended well and its picture is what was asked for: square, and the format the model gives."""
     assert job["status"] == "completed"
     assert job["creditCost"] == 1
-    (asset,) = job["assets"]  # type: ignore[misc]  # JSON
+    (asset,) = job["assets"]
     answer = call("GET", asset["url"])
     assert answer.status == 200
     assert answer.headers["content-type"] == asset["contentType"] == "image/webp"
@@ -76,7 +77,7 @@ def test_original_curl_example(server: Server, tmp_path: Path) -> None:
     rest = "# Poll" + rest.split("# Poll")[1]
     polled, listed, replayed = _json_objects(_run("bash", "-c", rest, folder=tmp_path, server=server))
     assert polled["status"] == "completed"
-    assert accepted["jobId"] in [found["jobId"] for found in listed["jobs"]]  # type: ignore[attr-defined]  # JSON
+    assert accepted["jobId"] in [found["jobId"] for found in listed["jobs"]]
     assert str(replayed["deliveryId"]).startswith("whd_")
 
 
@@ -112,6 +113,6 @@ def test_our_example(command: tuple[str, ...], server: Server, tmp_path: Path) -
     assert "completed" in printed
 
 
-def _listed(server: Server) -> list[dict[str, object]]:
-    page: list[dict[str, object]] = call("GET", f"{server.url}/api/v1/jobs?limit=100", key=server.key).json["jobs"]
+def _listed(server: Server) -> list[dict[str, Any]]:
+    page: list[dict[str, Any]] = call("GET", f"{server.url}/api/v1/jobs?limit=100", key=server.key).json["jobs"]
     return page
