@@ -243,7 +243,7 @@ async def test_inline_media_is_taken_up_to_25_mb_and_not_kept_when_it_is_more(ca
     largest = base64.b64encode(bytes(25_000_000)).decode()
     blobs = caller.dojo.stores.blobs
     refused_one = await caller.post(RUN, {**PROMPT, "image_url": f"data:image/png;base64,AAAA{largest}"})
-    assert "holds 25,000,003 bytes; the limit is 25,000,000" in refused_one.member("image_url")
+    assert "over 25,000,000 bytes, which is the limit" in refused_one.member("image_url")
     assert [blob.key async for blob in blobs.list_blobs()] == []
     over = await caller.post(RUN, {**PROMPT, "image_url": f"data:image/png;base64,{'AAAA' * 100_000}{largest}"})
     assert over.error["code"] == "payload_too_large"

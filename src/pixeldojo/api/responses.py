@@ -73,6 +73,8 @@ def _object(properties: dict[str, Schema], optional: tuple[str, ...] = ()) -> Sc
 
 _ERROR_CODES = sorted({kind.code for kind in _all_errors(PixelDojoError)})
 _URL: Schema = {"type": "string", "format": "uri"}
+# As the caller gave it, so letters beyond ASCII may stand in it.
+_GIVEN_URL: Schema = {"type": "string", "format": "iri"}
 _STATUS: Schema = {"type": "string", "enum": [str(status) for status in JobStatus]}
 _MODE: Schema = {"type": "string", "enum": ["test", "live"]}
 
@@ -133,7 +135,7 @@ SCHEMAS: dict[str, Schema] = {
     },
     "JobWebhook": _object(
         {
-            "url": _URL,
+            "url": _GIVEN_URL,
             "status": {"type": "string", "enum": ["waiting", "pending", "delivered", "failed"]},
             "deliveryId": _optional({"type": "string"}),
             "attempts": {"type": "integer", "minimum": 0},
@@ -192,7 +194,7 @@ SCHEMAS: dict[str, Schema] = {
         {
             "deliveryId": {"type": "string"},
             "jobId": {"type": "string"},
-            "url": _URL,
+            "url": _GIVEN_URL,
             "status": {"const": "pending"},
             "attempts": {"type": "integer", "minimum": 0},
             "nextAttemptAt": _optional(_TIME),

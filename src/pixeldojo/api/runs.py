@@ -28,7 +28,7 @@ from pixeldojo.jobs.service import Accepted
 router = APIRouter(tags=["models"])
 
 LONGEST_WAIT_SECONDS = 60
-_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?", re.IGNORECASE)
+_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})\"?(?=[,;\s]|$)", re.IGNORECASE)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 _ERRORS = (400, 401, 402, 403, 404, 409, 413, 415, 422, 429, 500, 503)
