@@ -17,7 +17,7 @@ Pixels: TypeAlias = NDArray[np.uint8]
 _HD_LINES = 720
 _UNSPECIFIED_MATRIX = 2
 _SAME_SHAPE = 0.02
-_GROUND_SIDE = 24
+_GROUND_SIDE = 14
 _GROUND_LIGHT = 0.55
 
 
@@ -37,9 +37,9 @@ class Canvas:
         """Return RGB pixels, shape (rows, columns, 3), stretched onto the canvas."""
         return self.stretch(VideoFrame.from_ndarray(pixels, format="rgb24"))
 
-    def stretch(self, frame: VideoFrame) -> VideoFrame:
+    def stretch(self, frame: VideoFrame, interpolation: Interpolation = Interpolation.BICUBIC) -> VideoFrame:
         """Return a frame of any size and format, scaled to exactly the canvas."""
-        return self._scale("stretch", frame, self.width, self.height)
+        return self._scale("stretch", frame, self.width, self.height, interpolation)
 
     def cover(self, frame: VideoFrame) -> VideoFrame:
         """Return the middle of a frame filling the canvas; its shape is kept and what sticks out is cut."""
@@ -68,8 +68,7 @@ class Canvas:
         return abs(width * self.height / (height * self.width) - 1) < _SAME_SHAPE
 
     def _ground(self, frame: VideoFrame) -> VideoFrame:
-        side = max(2, _GROUND_SIDE)
-        tiny = self._scale("tiny", frame, side, side, Interpolation.AREA)
+        tiny = self._scale("tiny", frame, _GROUND_SIDE, _GROUND_SIDE, Interpolation.AREA)
         out = self._scale("ground", tiny, self.width, self.height, Interpolation.BICUBIC)
         light = planes.planes_of(out).y
         light[...] = (light * _GROUND_LIGHT + planes.BLACK * (1 - _GROUND_LIGHT)).astype(np.uint8)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from av import VideoFrame
 from av.container import InputContainer
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from pixeldojo.media import planes
@@ -158,9 +159,11 @@ class _Cursor:
 
 
 def _video_stream(container: InputContainer) -> VideoStream:
-    if not container.streams.video:
+    # A cover picture inside a sound file is a stream of pictures too, and no video.
+    moving = [stream for stream in container.streams.video if Disposition.attached_pic not in stream.disposition]
+    if not moving:
         raise UnreadableMedia("the file holds no pictures; send a video")
-    stream = container.streams.video[0]
+    stream = moving[0]
     stream.thread_type = "AUTO"
     stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     return stream

@@ -40,7 +40,13 @@ def test_the_index_lies_before_the_pictures_so_that_playing_starts_at_once(tmp_p
 
 @pytest.mark.parametrize(
     ("asked", "exact"),
-    [(23.976, Fraction(24_000, 1_001)), (29.97, Fraction(30_000, 1_001)), (12.5, Fraction(25, 2)), (60, Fraction(60))],
+    [
+        (23.976, Fraction(24_000, 1_001)),
+        (29.97, Fraction(30_000, 1_001)),
+        (12.5, Fraction(25, 2)),
+        (60, Fraction(60)),
+        (5, Fraction(5)),
+    ],
 )
 def test_rates_are_exact(tmp_path: Path, asked: float, exact: Fraction) -> None:
     clip = read_clip(render_video(order(frames_per_second=asked, seconds=0.4), tmp_path)[0])

@@ -18,6 +18,7 @@ from tests.unit.media.clip_kit import (
     render,
 )
 
+from pixeldojo.core.json_types import JsonObject
 from pixeldojo.media.orders import Role, VideoOperation
 
 
@@ -299,7 +300,7 @@ def test_replace_stands_the_character_where_the_video_moves(tmp_path: Path) -> N
 
 def test_captions_follow_the_words_over_time(tmp_path: Path) -> None:
     source = make_video(tmp_path / "grey.mp4", lambda _: plain((90, 90, 90), 192, 108))
-    options = {"text": "one two three four", "max_chars": 9, "font_size": 14, "position": "center"}
+    options: JsonObject = {"text": "one two three four", "max_chars": 9, "font_size": 14, "position": "center"}
     made = render(
         tmp_path, VideoOperation.CAPTION, {Role.SOURCE_VIDEO: (source,)}, options=options, width=192, height=108
     )

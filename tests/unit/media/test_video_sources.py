@@ -142,6 +142,15 @@ def test_a_video_is_no_sound(tmp_path: Path) -> None:
         render_video(order(operation=VideoOperation.LIP_SYNC, sources=sources), tmp_path)
 
 
+@pytest.mark.parametrize("size", [(2, 2), (2, 256), (256, 2)])
+@pytest.mark.parametrize("operation", [VideoOperation.UPSCALE, VideoOperation.EDIT, VideoOperation.EXTEND])
+def test_the_oddest_shapes_are_worked_on(tmp_path: Path, operation: VideoOperation, size: tuple[int, int]) -> None:
+    tiny = make_video(tmp_path / "tiny.mp4", lambda _: plain((200, 60, 30), *size), frames=3)
+    made = render(tmp_path, operation, {Role.SOURCE_VIDEO: (tiny,)}, seconds=0.3)
+    assert made.size == (64, 64)
+    assert len(made.frames) == 7
+
+
 def test_a_broken_picture_is_refused(tmp_path: Path) -> None:
     path = make_picture(tmp_path / "a.png", marked())
     whole = path.read_bytes()

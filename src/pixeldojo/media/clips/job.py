@@ -142,6 +142,7 @@ def _check(order: VideoOrder) -> None:
 
 def _exact_rate(frames_per_second: float) -> Fraction:
     broadcast = round(frames_per_second / float(_NTSC)) * _NTSC
-    nearest = Fraction(frames_per_second).limit_denominator(1_000)
-    is_broadcast = broadcast != nearest and abs(float(broadcast) - frames_per_second) < _NTSC_SLACK
-    return broadcast if is_broadcast else nearest
+    off = abs(float(broadcast) - frames_per_second)
+    if off < min(_NTSC_SLACK, abs(round(frames_per_second) - frames_per_second)):
+        return broadcast
+    return Fraction(frames_per_second).limit_denominator(1_000)

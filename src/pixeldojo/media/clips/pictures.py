@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from av import VideoFrame
+from av.video.reformatter import Interpolation
 from PIL import Image
 
 from pixeldojo.media import planes
@@ -92,7 +93,8 @@ class Still:
         height = max(2, round(self._large.height / zoom))
         left = round((self._large.width - width) * (0.5 + 0.5 * _within(across)))
         top = round((self._large.height - height) * (0.5 + 0.5 * _within(down)))
-        return self._canvas.stretch(planes.crop(self._large, left, top, width, height))
+        # Every frame has another size here, and preparing a finer filter each time would cost twice the scaling.
+        return self._canvas.stretch(planes.crop(self._large, left, top, width, height), Interpolation.BILINEAR)
 
 
 def _within(value: float) -> float:

@@ -24,7 +24,7 @@ _TILTS = (-3.0, 2.0, -1.5, 3.5)
 class Laid(Protocol):
     """Something that draws itself into the frames of a clip, once for each frame and in order."""
 
-    def lay(self, frame: VideoFrame, progress: float) -> None:
+    def lay(self, frame: VideoFrame, progress: float, /) -> None:
         """Draw it into `frame`, in place, at a progress of 0..1 through the clip."""
         ...
 
@@ -39,7 +39,8 @@ class Print:
     sway: float
     phase: float
 
-    def lay(self, frame: VideoFrame, progress: float) -> None:
+    def lay(self, frame: VideoFrame, progress: float, /) -> None:
+        """Draw it where it has swayed to; in its first moments it comes up out of the picture."""
         turn = 2 * math.pi * (progress + self.phase)
         left = self.across - self.sprite.width / 2 + self.sway * math.sin(turn)
         top = self.down - self.sprite.height / 2 + self.sway * 0.6 * math.cos(turn * 2)
@@ -58,10 +59,11 @@ class LivePrint:
         self._board = card(Image.new("RGB", (width, height)))
         self._frames: Iterator[VideoFrame] = source.walk(moment % max(0.001, source.seconds) for moment in moments)
 
-    def lay(self, frame: VideoFrame, progress: float) -> None:
+    def lay(self, frame: VideoFrame, _progress: float, /) -> None:
+        """Draw its next frame; the moments it was made with have settled which."""
         edge_across = (self._board.width - self._small.width) / 2
         edge_down = (self._board.height - self._small.height) / 2
-        self._board.lay(frame, self._left - edge_across, self._top - edge_down, 1.0 if progress >= 0 else 0.0)
+        self._board.lay(frame, self._left - edge_across, self._top - edge_down)
         planes.paste(frame, self._small.stretch(next(self._frames)), self._left, self._top)
 
 
