@@ -49,6 +49,8 @@ class HttpServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            # Whom to believe about a client's address is a setting of ours (`trusted_proxies`).
+            proxy_headers=False,
             lifespan="off",
             timeout_keep_alive=30,
             timeout_graceful_shutdown=max(1, int(settings.shutdown_seconds)),
