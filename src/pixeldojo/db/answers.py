@@ -55,17 +55,21 @@ async def reserve_answer(
     )
     if result.rowcount == 1:
         return None
-    return await find_answer(connection, account_id, key)
+    return await find_answer(connection, account_id, key, now)
 
 
-async def find_answer(connection: AsyncConnection, account_id: str, key: str) -> KeptAnswer | None:
-    """Return the answer kept under a key."""
+async def find_answer(connection: AsyncConnection, account_id: str, key: str, now: datetime) -> KeptAnswer | None:
+    """Return the answer kept under a key, unless its time is over."""
     query = select(
         idempotency_keys.c.fingerprint,
         idempotency_keys.c.resource_id,
         idempotency_keys.c.status,
         idempotency_keys.c.answer,
-    ).where(idempotency_keys.c.account_id == account_id, idempotency_keys.c.key == key)
+    ).where(
+        idempotency_keys.c.account_id == account_id,
+        idempotency_keys.c.key == key,
+        idempotency_keys.c.expires_at > now,
+    )
     row = (await connection.execute(query)).one_or_none()
     return None if row is None else KeptAnswer(*row)
 

@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-from pixeldojo.db.columns import UtcTime
+from pixeldojo.db.columns import StrangersText, UtcTime
 
 metadata = MetaData(
     naming_convention={
@@ -163,7 +163,7 @@ jobs = Table(
     Column("quoted", BigInteger, nullable=False),
     Column("cost", BigInteger),
     Column("error_code", String(32)),
-    Column("error_message", Text),
+    Column("error_message", StrangersText(1_000)),
     Column("created_at", UtcTime, nullable=False),
     Column("started_at", UtcTime),
     Column("completed_at", UtcTime),
@@ -203,9 +203,9 @@ upstream_attempts = Table(
     Column("started_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
     Column("outcome", String(32)),
-    Column("upstream_id", String(500)),
-    Column("upstream_cost", String(200)),
-    Column("message", Text),
+    Column("upstream_id", StrangersText(500)),
+    Column("upstream_cost", StrangersText(200)),
+    Column("message", StrangersText(1_000)),
     Index(None, "job_id", "id"),
 )
 
@@ -285,5 +285,5 @@ delivery_attempts = Table(
     Column("started_at", UtcTime, nullable=False),
     Column("duration_seconds", Float, nullable=False),
     Column("status", Integer),
-    Column("error", String(500)),
+    Column("error", StrangersText(500)),
 )

@@ -17,7 +17,7 @@ from pixeldojo.core.errors import JobFailure
 from pixeldojo.core.json_types import JsonObject
 from pixeldojo.db.engine import Database
 from pixeldojo.jobs import store
-from pixeldojo.jobs.ending import MESSAGE_LIMIT, JobEnding
+from pixeldojo.jobs.ending import JobEnding
 from pixeldojo.jobs.job import HINT_GRACE, Job
 from pixeldojo.jobs.states import JobStatus, Step
 
@@ -51,7 +51,7 @@ class JobClaims:
         return await self._database.write(lambda connection: store.release_leases(connection, owner, now))
 
     async def park(self, job: Job, seconds: float, *, failures: int | None = None) -> None:
-        """Give a job back, to be taken up again after that many seconds."""
+        """Give a job back, to be taken up again after that many seconds or when a hint says so."""
         changes: dict[str, Any] = {
             "lease_owner": None,
             "lease_until": None,
@@ -59,7 +59,8 @@ class JobClaims:
         }
         if failures is not None:
             changes["failures"] = failures
-        await self._database.write(lambda connection: store.change(connection, job, changes))
+        if not await self._database.write(lambda connection: store.change(connection, job, changes)):
+            raise LeaseLost(job.id)
 
     async def due(self, limit: int) -> Sequence[str]:
         """Return jobs whose next step is due and that nobody holds, and leave them be for a while."""
@@ -122,7 +123,7 @@ class JobClaims:
             }
             moved = await store.move(connection, job, Step.SUBMIT, changes)
             if moved is not None and job.attempt_id is not None:
-                changes = {"outcome": outcome, "message": message[:MESSAGE_LIMIT], "ended_at": now}
+                changes = {"outcome": outcome, "message": message, "ended_at": now}
                 await store.update_attempt(connection, job.attempt_id, changes)
             return moved
 
@@ -177,7 +178,7 @@ class JobClaims:
             if ended is None:
                 return None, None
             if failure is not None and job.attempt_id is not None:
-                attempt = {"outcome": str(failure.code), "message": failure.message[:MESSAGE_LIMIT]}
+                attempt = {"outcome": str(failure.code), "message": failure.message}
                 await store.update_attempt(connection, job.attempt_id, {**attempt, "ended_at": ended.completed_at})
             return ended, await self._ending.settle(connection, ended, assets, captured)
 

@@ -23,8 +23,6 @@ from pixeldojo.jobs.present import job_json, webhook_body
 from pixeldojo.jobs.states import JobStatus
 from pixeldojo.webhooks.service import WebhooksService
 
-MESSAGE_LIMIT = 1_000
-
 
 class JobEnding:
     """What belongs to the end of a job, whoever ends it."""
@@ -55,7 +53,7 @@ class JobEnding:
             "status": status,
             "cost": captured,
             "error_code": None if failure is None else failure.code,
-            "error_message": None if failure is None else failure.message[:MESSAGE_LIMIT],
+            "error_message": None if failure is None else failure.message,
             "completed_at": now,
             "expires_at": now + self._retention,
             "lease_owner": None,

@@ -8,6 +8,7 @@ from pixeldojo.assets.store import Asset
 from pixeldojo.core.clock import iso_utc
 from pixeldojo.core.json_types import JsonObject, JsonValue
 from pixeldojo.core.money import credits_number
+from pixeldojo.db.columns import storable
 from pixeldojo.jobs.job import Job
 from pixeldojo.jobs.states import JobStatus
 from pixeldojo.webhooks.store import Delivery
@@ -73,19 +74,21 @@ def asset_json(asset: Asset, asset_url: Callable[[Asset], str]) -> dict[str, Jso
 
 
 def webhook_body(event_type: str, moment: datetime, data: JsonObject) -> str:
-    """Return the body of a webhook; where the job's input would make it too long, texts in it are shortened."""
+    """Return the body of a webhook. Where it would be too long, texts in the job's input are shortened, then the
+    input is left out, then the assets, whose addresses are in `output` too.
+    """
     body = _event(event_type, moment, data)
-    if len(body.encode()) <= WEBHOOK_BODY_LIMIT:
-        return body
-    body = _event(event_type, moment, {**data, "input": _shortened(data["input"])})
-    if len(body.encode()) <= WEBHOOK_BODY_LIMIT:
-        return body
-    return _event(event_type, moment, {**data, "input": {}})
+    without_input: JsonObject = {**data, "input": {}}
+    for shorter in ({**data, "input": _shortened(data["input"])}, without_input, {**without_input, "assets": []}):
+        if len(body.encode()) < WEBHOOK_BODY_LIMIT:
+            break
+        body = _event(event_type, moment, shorter)
+    return body
 
 
 def _event(event_type: str, moment: datetime, data: JsonObject) -> str:
     event = {"type": event_type, "timestamp": iso_utc(moment), "data": data}
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    return storable(json.dumps(event, ensure_ascii=False, separators=(",", ":")))
 
 
 def _webhook_json(job: Job, delivery: Delivery | None) -> JsonValue:

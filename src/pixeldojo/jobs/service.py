@@ -4,6 +4,7 @@ A job, its hold and its idempotency key commit together. What workers do with jo
 job ends in `ending.py`; HTTP is the API's.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -103,6 +104,7 @@ class JobsService:
         job_id = new_id(IdKind.JOB, now)
         await self._assets.keep_inline_files(job_id, request.inline_files)
         accepted: Accepted | None = None
+        is_cut_off = False
         try:
             accepted = await self._database.write(lambda connection: self._create(connection, request, job_id, now))
         except SQLAlchemyError as error:
@@ -110,8 +112,11 @@ class JobsService:
             if _WHILE_HOLDING in getattr(error, "__notes__", ()):
                 raise CreditError(f"The credits for the job could not be held; {again}") from error
             raise SubmissionFailed(f"The job could not be stored; {again}") from error
+        except asyncio.CancelledError:
+            is_cut_off = True  # perhaps stored all the same: better files without a job than a job without its files
+            raise
         finally:
-            if request.inline_files and (accepted is None or accepted.is_replay):
+            if request.inline_files and not is_cut_off and (accepted is None or accepted.is_replay):
                 await self._assets.delete_files([job_id])
         if not accepted.is_replay:
             await self._engine.announce(Hint.JOB, job_id)
@@ -169,7 +174,8 @@ class JobsService:
         if request.idempotency_key is None:
             return None
         async with self._database.read() as connection:
-            kept = await find_answer(connection, request.key.account_id, request.idempotency_key)
+            account_id, now = request.key.account_id, self._clock.now()
+            kept = await find_answer(connection, account_id, request.idempotency_key, now)
         return None if kept is None else self._replayed(kept, request)
 
     def status_url(self, job_id: str) -> str:

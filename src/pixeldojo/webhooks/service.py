@@ -92,17 +92,11 @@ class WebhooksService:
                 random=self._random.random,
             )
             status = "failed" if following is None else "pending"
-        changes = {
-            "status": status,
-            "next_attempt_at": following,
-            "schedule_position": made,
-            "delivered_at": now if status == "delivered" else delivery.delivered_at,
-        }
-
-        async def work(connection: AsyncConnection) -> None:
-            await store.record_attempt(connection, delivery, attempt, changes)
-
-        await self._database.write(work)
+        plan = {"status": status, "next_attempt_at": following, "schedule_position": made}
+        delivered_at = now if status == "delivered" else delivery.delivered_at
+        await self._database.write(
+            lambda connection: store.record_attempt(connection, delivery, attempt, delivered_at=delivered_at, plan=plan)
+        )
         return status
 
     async def due(self, limit: int) -> Sequence[str]:
@@ -115,5 +109,5 @@ class WebhooksService:
         return await self._database.write(lambda connection: store.release_leases(connection, owner))
 
     async def end_deliveries(self, connection: AsyncConnection, job_ids: Sequence[str]) -> None:
-        """Plan no further attempt for jobs whose time is over."""
+        """Plan no further attempt for jobs whose time is over, and forget the bodies."""
         await store.end_deliveries(connection, job_ids)

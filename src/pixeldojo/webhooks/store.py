@@ -1,6 +1,6 @@
 """All SQL on webhook deliveries and their attempts. Writes of a worker carry the fence of its claim."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -116,19 +116,30 @@ async def claim(
 
 
 async def record_attempt(
-    connection: AsyncConnection, delivery: Delivery, attempt: Attempt, changes: dict[str, Any]
+    connection: AsyncConnection,
+    delivery: Delivery,
+    attempt: Attempt,
+    *,
+    delivered_at: datetime | None,
+    plan: Mapping[str, Any],
 ) -> bool:
-    """Record a try and what follows from it; False when another claimed the delivery since.
+    """Record a try and the plan that follows from it; False when another claimed the delivery since.
 
-    A replay asked for while the attempt was under way is kept: it has moved `schedule_position` back to 0.
+    A replay asked for, or an end put to the delivery, while the attempt was under way stays as it is: it changed
+    `next_attempt_at`, and the plan of the attempt is dropped.
     """
+    ours = (deliveries.c.id == delivery.id, deliveries.c.fence == delivery.fence)
     statement = (
         update(deliveries)
-        .where(deliveries.c.id == delivery.id, deliveries.c.fence == delivery.fence)
-        .values(lease_owner=None, lease_until=None, attempt_count=attempt.number, **changes)
+        .where(*ours)
+        .values(lease_owner=None, lease_until=None, attempt_count=attempt.number, delivered_at=delivered_at)
+        .returning(deliveries.c.next_attempt_at)
     )
-    if (await connection.execute(statement)).rowcount != 1:
+    planned = (await connection.execute(statement)).one_or_none()
+    if planned is None:
         return False
+    if planned.next_attempt_at == delivery.next_attempt_at:
+        await connection.execute(update(deliveries).where(*ours).values(**plan))
     await connection.execute(
         insert(delivery_attempts).values(
             delivery_id=delivery.id,
@@ -164,11 +175,13 @@ async def due_delivery_ids(connection: AsyncConnection, now: datetime, limit: in
     return (await connection.execute(query)).scalars().all()
 
 
-async def end_deliveries(connection: AsyncConnection, job_ids: Iterable[str]) -> None:
-    """Plan no further attempt for jobs whose time is over."""
+async def end_deliveries(connection: AsyncConnection, job_ids: Sequence[str]) -> None:
+    """Plan no further attempt for jobs whose time is over, and forget the bodies: the jobs' inputs are in them."""
+    of_these = deliveries.c.job_id.in_(job_ids)
+    await connection.execute(update(deliveries).where(of_these).values(body=""))
     await connection.execute(
         update(deliveries)
-        .where(deliveries.c.job_id.in_(list(job_ids)), deliveries.c.status == "pending")
+        .where(of_these, deliveries.c.status == "pending")
         .values(status="failed", next_attempt_at=None)
     )
 

@@ -139,7 +139,7 @@ def upgrade() -> None:
         sa.Column("quoted", sa.BigInteger(), nullable=False),
         sa.Column("cost", sa.BigInteger()),
         sa.Column("error_code", sa.String(length=32)),
-        sa.Column("error_message", sa.Text()),
+        sa.Column("error_message", sa.String(length=1000)),
         sa.Column("created_at", UtcTime(), nullable=False),
         sa.Column("started_at", UtcTime()),
         sa.Column("completed_at", UtcTime()),
@@ -250,7 +250,7 @@ def upgrade() -> None:
         sa.Column("outcome", sa.String(length=32)),
         sa.Column("upstream_id", sa.String(length=500)),
         sa.Column("upstream_cost", sa.String(length=200)),
-        sa.Column("message", sa.Text()),
+        sa.Column("message", sa.String(length=1000)),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_upstream_attempts_job_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_upstream_attempts")),
     )
