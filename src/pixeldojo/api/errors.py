@@ -99,4 +99,5 @@ def _parameter_violation(problem: Mapping[str, object]) -> Violation:
     path = ".".join(str(part) for part in location[1:])
     given = problem.get("input")
     shown = f" (it was {json.dumps(given)[:100]})" if isinstance(given, str | int | float) else ""
-    return Violation(path, f"{problem.get('msg', 'cannot be used')}{shown}")
+    message = str(problem.get("msg", "cannot be used")).removeprefix("Value error, ")
+    return Violation(path, f"{message}{shown}")

@@ -1,7 +1,6 @@
 """GET /jobs, GET /jobs/{jobId}, cancelling, and sending a webhook again."""
 
 import re
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -9,6 +8,7 @@ from fastapi.responses import JSONResponse
 
 from pixeldojo.accounts.keys import ApiKey, Scope
 from pixeldojo.api.auth import needs, services_of
+from pixeldojo.api.moments import Moment
 from pixeldojo.api.responses import answer, error_answers
 from pixeldojo.core.clock import iso_utc
 from pixeldojo.core.errors import ValidationError, Violation
@@ -39,18 +39,21 @@ async def list_jobs(
     request: Request,
     key: Annotated[ApiKey, Depends(needs(Scope.JOBS_READ))],
     limit: Annotated[int, Query(ge=1, le=100, description="Jobs on a page.")] = 20,
-    cursor: Annotated[str | None, Query(description="`nextCursor` of the page before.")] = None,
+    cursor: Annotated[
+        str | None,
+        Query(description="`nextCursor` of the page before.", json_schema_extra={"pattern": f"^{_CURSOR.pattern}$"}),
+    ] = None,
     status: Annotated[JobStatus | None, Query(description="Only jobs in this state.")] = None,
     model: Annotated[str | None, Query(description="Only jobs of this model id.")] = None,
-    created_after: Annotated[datetime | None, Query(description="Only jobs created after this time.")] = None,
-    created_before: Annotated[datetime | None, Query(description="Only jobs created before this time.")] = None,
+    created_after: Annotated[Moment | None, Query(description="Only jobs created after this time.")] = None,
+    created_before: Annotated[Moment | None, Query(description="Only jobs created before this time.")] = None,
 ) -> JSONResponse:
     """List the jobs of this account and mode; jobs whose time is over are left out."""
     if cursor is not None and not _CURSOR.fullmatch(cursor):
         violation = Violation("cursor", "must be the nextCursor of an earlier page, unchanged")
         raise ValidationError(f"cursor: {violation.message}", details=[violation])
     services = services_of(request)
-    wanted = JobFilter(limit, cursor, status, model, _aware(created_after), _aware(created_before))
+    wanted = JobFilter(limit, cursor, status, model, created_after, created_before)
     page, next_cursor = await services.jobs.list_page(key, wanted)
     return JSONResponse({"jobs": await services.jobs.present(page), "nextCursor": next_cursor})
 
@@ -113,10 +116,3 @@ async def replay_webhook(
         "nextAttemptAt": iso_utc(delivery.next_attempt_at) if delivery.next_attempt_at else None,
     }
     return JSONResponse(body, status_code=202)
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    """Take a time without a zone for UTC."""
-    if moment is None or moment.tzinfo is not None:
-        return moment
-    return moment.replace(tzinfo=UTC)
