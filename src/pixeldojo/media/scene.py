@@ -5,6 +5,7 @@ files to `image` and `video`.
 """
 
 import hashlib
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,9 @@ from pixeldojo.media.drawing.vocabulary import Reading, Style, read_prompt
 
 Pixels = NDArray[np.uint8]
 
-_SMALLEST_SIDE = 16  # smaller pictures are drawn at this size, then shrunk
+_SMALLEST_SIDE = 16
+_MOST_PAINTED_PIXELS = 9_000_000  # a frame of 4K video is below
+_HUGE_PAINTED_PIXELS = 4_200_000
 _POSTER_BITS = 3
 _BLOCKS_ACROSS = 112
 
@@ -43,7 +46,7 @@ class Scene:
 
     def paint(self, width: int, height: int, time: float = 0.0) -> Pixels:
         """Return the picture, shape (height, width, 3), at `time`, 0..1 over the clip; a new array."""
-        size = max(width, _SMALLEST_SIDE), max(height, _SMALLEST_SIDE)
+        size = _painted_size(width, height)
         if self._size != size:
             stage = Stage(self.reading, self.palette, self._number, *size)
             self._layers, self._size = build_place(stage), size
@@ -57,6 +60,14 @@ class Scene:
 def compose(prompt: str, seed: int) -> Scene:
     """Return the scene for a prompt; the same prompt and seed give the same pixels."""
     return Scene(prompt, seed)
+
+
+def _painted_size(width: int, height: int) -> tuple[int, int]:
+    """Return the size to paint at: tiny pictures are shrunk afterwards, huge ones enlarged, which nobody can see."""
+    if width * height > _MOST_PAINTED_PIXELS:
+        scale = math.sqrt(_HUGE_PAINTED_PIXELS / (width * height))
+        width, height = round(width * scale), round(height * scale)
+    return max(width, _SMALLEST_SIDE), max(height, _SMALLEST_SIDE)
 
 
 def _styled(canvas: Image.Image, style: Style) -> Image.Image:

@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +88,10 @@ def test_instructions_are_not_drawn() -> None:
 @pytest.mark.parametrize("rehearsal", [Rehearsal(), *EVERY_WORD.values()])
 def test_it_survives_a_journey_through_json(rehearsal: Rehearsal) -> None:
     assert Rehearsal.from_json(json.loads(json.dumps(rehearsal.to_json()))) == rehearsal
+
+
+def test_the_documentation_lists_every_word_and_no_other() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `([a-z-]+)(?:=[A-Z]+)?` \|", text, re.MULTILINE))
+    assert listed - set(UpstreamErrorKind) == {word.partition("=")[0] for word in EVERY_WORD}
+    assert all(f"`{kind}`" in text for kind in UpstreamErrorKind)
