@@ -5,7 +5,7 @@ claimed the job since, or when it has ended.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +24,16 @@ from pixeldojo.jobs.states import JobStatus, Step
 
 class LeaseLost(Exception):
     """Another worker has claimed the job since, or it has ended: whoever gets this drops the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamAttempt:
+    """One submit of a job; `outcome` is None while no answer is known."""
+
+    id: str
+    provider: str
+    endpoint: str
+    outcome: str | None
 
 
 class JobClaims:
@@ -50,6 +60,11 @@ class JobClaims:
         now = self._clock.now()
         return await self._database.write(lambda connection: store.release_leases(connection, owner, now))
 
+    async def give_back(self, owner: str, job_ids: Sequence[str]) -> int:
+        """Give back some of a worker's jobs, to be taken up at once by whoever is there; return how many."""
+        now = self._clock.now()
+        return await self._database.write(lambda connection: store.release_jobs(connection, owner, job_ids, now))
+
     async def park(self, job: Job, seconds: float, *, failures: int | None = None) -> None:
         """Give a job back, to be taken up again after that many seconds or when a hint says so."""
         changes: dict[str, Any] = {
@@ -74,8 +89,12 @@ class JobClaims:
     async def begin_submit(
         self, job: Job, *, attempt_id: str, provider: str, endpoint: str, upstream_index: int
     ) -> Job:
-        """Write down that an upstream is about to be called, before a byte leaves."""
+        """Write down that an upstream is about to be called, before a byte leaves.
+
+        With the attempt that the job already has, the call is a repeat, and `failures` goes on counting.
+        """
         now = self._clock.now()
+        is_new = attempt_id != job.attempt_id
 
         async def work(connection: AsyncConnection) -> Job | None:
             changes: dict[str, Any] = {
@@ -83,9 +102,12 @@ class JobClaims:
                 "started_at": job.started_at or now,
                 "attempt_id": attempt_id,
                 "upstream_index": upstream_index,
+                "failures": 0 if is_new else job.failures,
             }
-            moved = await store.move(connection, job, Step.SUBMITTING, changes)
-            if moved is not None and attempt_id != job.attempt_id:
+            # What we believe may be older than the row: an attempt under way must not be followed by another.
+            came_from = Step.SUBMIT if is_new else Step.SUBMITTING
+            moved = await store.move(connection, job, Step.SUBMITTING, changes, only_from=came_from)
+            if moved is not None and is_new:
                 await store.insert_attempt(
                     connection,
                     attempt_id=attempt_id,
@@ -130,11 +152,11 @@ class JobClaims:
         return self._held(await self._database.write(work), job)
 
     async def begin_collect(self, job: Job, upstream_cost: str | None) -> Job:
-        """Note that the upstream is done and its outputs are being copied."""
+        """Note that the upstream is done and its outputs are being copied; `failures` counts the tries to copy."""
         now = self._clock.now()
 
         async def work(connection: AsyncConnection) -> Job | None:
-            moved = await store.move(connection, job, Step.COLLECT, {"progress": 1.0, "failures": 0})
+            moved = await store.move(connection, job, Step.COLLECT, {"progress": 1.0})
             if moved is not None and job.attempt_id is not None:
                 changes = {"outcome": "finished", "upstream_cost": upstream_cost, "ended_at": now}
                 await store.update_attempt(connection, job.attempt_id, changes)
@@ -147,6 +169,12 @@ class JobClaims:
         if not await self._database.write(lambda connection: store.change(connection, job, changes)):
             raise LeaseLost(job.id)
         return replace(job, **changes)
+
+    async def attempts(self, job: Job) -> list[UpstreamAttempt]:
+        """Return every submit of a job, oldest first."""
+        async with self._database.read() as connection:
+            rows = await store.list_attempts(connection, job.id)
+        return [UpstreamAttempt(row["id"], row["provider"], row["endpoint"], row["outcome"]) for row in rows]
 
     async def reload(self, job: Job) -> Job:
         """Return the job as it stands now."""

@@ -16,6 +16,8 @@ from pixeldojo.db.tables import jobs, upstream_attempts
 from pixeldojo.jobs.job import Job, JobFilter
 from pixeldojo.jobs.states import JobStatus, Step, sources_of
 
+_IDS_AT_ONCE = 500
+
 
 async def insert_job(connection: AsyncConnection, values: dict[str, Any]) -> None:
     """Add a job."""
@@ -73,14 +75,25 @@ async def claim(
     return None if row is None else _job(row)
 
 
-async def move(connection: AsyncConnection, job: Job, to: Step, changes: dict[str, Any] | None = None) -> Job | None:
-    """Move a claimed job to a step, with other changes beside it; None when the claim is no longer ours."""
+async def move(
+    connection: AsyncConnection,
+    job: Job,
+    to: Step,
+    changes: dict[str, Any] | None = None,
+    *,
+    only_from: Step | None = None,
+) -> Job | None:
+    """Move a claimed job to a step, with other changes beside it; None when the claim is no longer ours.
+
+    Of the steps that the table of moves allows, `only_from` takes one.
+    """
+    sources = sources_of(to) if only_from is None else sources_of(to) & {only_from}
     statement = (
         update(jobs)
         .where(
             jobs.c.id == job.id,
             jobs.c.fence == job.fence,
-            jobs.c.step.in_(sources_of(to)),
+            jobs.c.step.in_(sources),
         )
         .values(step=to, **(changes or {}))
         .returning(*jobs.c)
@@ -137,6 +150,23 @@ async def release_leases(connection: AsyncConnection, owner: str | None, now: da
         update(jobs).where(held, jobs.c.step != Step.ENDED).values(lease_owner=None, lease_until=None, next_step_at=now)
     )
     return (await connection.execute(statement)).rowcount
+
+
+async def release_jobs(connection: AsyncConnection, owner: str, job_ids: Sequence[str], now: datetime) -> int:
+    """Give back those of the jobs that the worker holds; return how many it held."""
+    released = 0
+    for start in range(0, len(job_ids), _IDS_AT_ONCE):
+        statement = (
+            update(jobs)
+            .where(
+                jobs.c.id.in_(job_ids[start : start + _IDS_AT_ONCE]),
+                jobs.c.lease_owner == owner,
+                jobs.c.step != Step.ENDED,
+            )
+            .values(lease_owner=None, lease_until=None, next_step_at=now)
+        )
+        released += (await connection.execute(statement)).rowcount
+    return released
 
 
 async def due_job_ids(connection: AsyncConnection, now: datetime, limit: int) -> Sequence[str]:
