@@ -12,11 +12,11 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
-from PIL.PngImagePlugin import PngInfo
 
 from pixeldojo.media import retouch
 from pixeldojo.media.lettering import Lettering, prepare_lettering, prepare_mark
 from pixeldojo.media.orders import ImageOperation, ImageOrder, Role
+from pixeldojo.media.png import write_png
 from pixeldojo.media.scene import Scene, compose
 
 SOFTWARE = "PixelDojo sandbox"
@@ -24,7 +24,6 @@ SOFTWARE = "PixelDojo sandbox"
 _FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}
 _LARGEST_SIDE = {"png": 65_535, "jpg": 65_535, "webp": 16_383}
 _WEBP_EFFORT = 1  # each step up costs a third more time for a few per cent of size
-_PNG_EFFORT = 1
 _FULL_COLOUR_QUALITY = 95
 _DEFAULT_STRENGTH = 0.6
 _CORNER_SHARE = 0.08
@@ -145,21 +144,13 @@ def _encode(picture: Image.Image, order: ImageOrder, path: Path) -> None:
     quality = min(max(order.quality, 1), 100)
     match order.file_format:
         case "png":
-            picture.save(path, "PNG", compress_level=_PNG_EFFORT, pnginfo=_png_text(order))
+            text = {"Software": SOFTWARE, "Model": order.model_id, "Seed": str(order.seed), "Description": order.prompt}
+            write_png(path, np.asarray(picture), text)
         case "jpg":
             subsampling = 0 if quality >= _FULL_COLOUR_QUALITY else 2
             picture.save(path, "JPEG", quality=quality, subsampling=subsampling, exif=_exif(facts))
         case _:
             picture.save(path, "WEBP", quality=quality, method=_WEBP_EFFORT, exif=_exif(facts))
-
-
-def _png_text(order: ImageOrder) -> PngInfo:
-    text = PngInfo()
-    text.add_text("Software", SOFTWARE)
-    text.add_text("Model", order.model_id)
-    text.add_text("Seed", str(order.seed))
-    text.add_itxt("Description", order.prompt)
-    return text
 
 
 def _exif(facts: dict[str, str | int]) -> Image.Exif:
