@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 from pydantic import SecretStr
-from pydantic_core import PydanticUndefined
 from rich.console import Console
 from rich.table import Table
 
@@ -41,7 +40,7 @@ def settings_page() -> str:
         "|---|---|---|",
     ]
     for name, field in Settings.model_fields.items():
-        default = "" if field.default is PydanticUndefined else _shown(field.default)
+        default = "" if field.is_required() else _shown(field.default)
         lines.append(f"| `{_variable(name)}` | {f'`{default}`' if default else ''} | {field.description} |")
     return "\n".join(lines) + "\n"
 
