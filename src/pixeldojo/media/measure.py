@@ -29,6 +29,9 @@ _TURNED = {5, 6, 7, 8}
 _ORIENTATION_TAG = 0x0112
 _UNKNOWN_LENGTH = 0xFFFFFFFF
 _MP3_FRAME_BYTES = 1_500
+_MATROSKA = b"\x1a\x45\xdf\xa3"
+_SEGMENT = b"\x18\x53\x80\x67"
+_MATROSKA_HEAD_BYTES = 128
 _MOST_LOST_SECONDS = 1.0
 _MOST_LOST_SHARE = 0.10
 _GLB_HEADER = struct.Struct("<4sIIII")
@@ -70,7 +73,7 @@ def _sniff(head: bytes) -> _Type:
         return _riff(head)
     if head[4:8] == b"ftyp":
         return _iso_base_media(head)
-    if head.startswith(b"\x1a\x45\xdf\xa3"):
+    if head.startswith(_MATROSKA):
         return _Type("video/webm" if b"webm" in head[:64] else "video/x-matroska", _measure_video)
     if _is_mp3(head):
         return _Type("audio/mpeg", _measure_sound)
@@ -147,6 +150,7 @@ def _refuse_huge(width: int, height: int) -> None:
 
 
 def _measure_video(path: Path, known: _Type) -> MediaFacts:
+    _refuse_missing_bytes(path)
     with opened(path) as container:
         if not _has_pictures(container):
             return _measure_sound(path, _Type(known.content_type.replace("video/", "audio/"), _measure_sound))
@@ -216,14 +220,16 @@ def _refuse_cut_short(path: Path, declared: float) -> float:
 
 
 def _refuse_missing_bytes(path: Path) -> None:
-    """WAV and MP3 decode as far as they go, so what their headers say about their length is asked first."""
+    """WAV, MP3 and WebM decode as far as they go, so what their headers say about their length is asked first."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        head = file.read(12)
+        head = file.read(_MATROSKA_HEAD_BYTES)
         if head.startswith(b"RIFF"):
             declared = int.from_bytes(head[4:8], "little")
             # A writer that could not go back leaves nothing or all ones here.
             end = 0 if declared == _UNKNOWN_LENGTH else declared + 8
+        elif head.startswith(_MATROSKA):
+            end = _matroska_end(head)
         elif _is_mp3(head):
             start = _tag_bytes(head)
             file.seek(start)
@@ -232,6 +238,28 @@ def _refuse_missing_bytes(path: Path) -> None:
             return
     if end > size:
         raise UnreadableMedia(f"the file is cut short: it declares {end} bytes and has {size}; send it whole")
+
+
+def _matroska_end(head: bytes) -> int:
+    """Return where the one segment of a Matroska file ends; 0 where its writer did not know."""
+    header_bytes, at, _ = _matroska_length(head, len(_MATROSKA))
+    at += header_bytes
+    if head[at : at + 4] != _SEGMENT:
+        return 0
+    length, start, is_known = _matroska_length(head, at + 4)
+    return start + length if is_known else 0
+
+
+def _matroska_length(head: bytes, at: int) -> tuple[int, int, bool]:
+    """Read a length at a place: the length, the place after it, and whether it is known (all ones: it is not).
+
+    The number of leading zero bits says how many more bytes it has.
+    """
+    first = head[at] if at < len(head) else 0
+    count = 9 - first.bit_length()
+    bits = (1 << 7 * count) - 1
+    length = int.from_bytes(head[at : at + count], "big") & bits
+    return length, at + count, length != bits
 
 
 def _tag_bytes(head: bytes) -> int:

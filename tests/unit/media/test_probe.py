@@ -116,6 +116,7 @@ BROKEN: dict[str, Callable[[Path], Path]] = {
     "avif": lambda folder: cut(write_image(folder / "a", "AVIF")),
     "tiff": lambda folder: cut(write_image(folder / "a", "TIFF")),
     "mp4": lambda folder: cut(make_video(folder / "a.mp4", counting)),
+    "mkv": lambda folder: cut(make_video(folder / "a.mkv", counting)),
     "wav": lambda folder: cut(write_sound(folder / "a", "pcm_s16le", "wav")),
     "mp3": lambda folder: cut(write_sound(folder / "a", "libmp3lame", "mp3")),
     "flac": lambda folder: cut(write_sound(folder / "a", "flac", "flac")),
