@@ -30,15 +30,15 @@ def render(order: JsonObject, input_paths: Sequence[str], folder: str) -> list[s
 
             paths = render_image(parsed, target)
         case VideoOrder():
-            from pixeldojo.media.video import render_video  # noqa: PLC0415
+            from pixeldojo.media.video import render_video  # noqa: PLC0415 (as above)
 
             paths = render_video(parsed, target)
         case AudioOrder():
-            from pixeldojo.media.audio import render_music  # noqa: PLC0415
+            from pixeldojo.media.audio import render_music  # noqa: PLC0415 (as above)
 
             paths = render_music(parsed, target)
         case MeshOrder():
-            from pixeldojo.media.mesh import render_mesh  # noqa: PLC0415
+            from pixeldojo.media.mesh import render_mesh  # noqa: PLC0415 (as above)
 
             paths = render_mesh(parsed, target)
     if order.get("cut_short") is True:
@@ -54,4 +54,4 @@ def _cut_short(paths: Sequence[Path]) -> None:
 
 def load_libraries() -> None:
     """Load what drawing needs, so that a process's first order need not wait for it (see `MediaPool.warm_up`)."""
-    from pixeldojo.media import image, video  # noqa: F401, PLC0415
+    from pixeldojo.media import image, video  # noqa: F401, PLC0415 (loading is the purpose)

@@ -1,3 +1,5 @@
+"""Image jobs: what was asked comes out, the caller's pictures are truly worked on, and every file says what it is."""
+
 import json
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""The caption can be read, the mark is small, and text never leaves its place."""
+
 import numpy as np
 import pytest
 from PIL import ImageFont

@@ -1,3 +1,5 @@
+"""3D jobs, taken apart by the letter of the glTF specification: closed bodies, within budget, textured as asked."""
+
 import io
 import json
 import struct

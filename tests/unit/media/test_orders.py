@@ -1,3 +1,5 @@
+"""Orders are read from JSON exactly or refused by name."""
+
 from pathlib import Path
 
 import pytest

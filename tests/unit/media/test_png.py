@@ -1,3 +1,5 @@
+"""Our PNG files, read back by Pillow: every pixel and every fact."""
+
 from pathlib import Path
 
 import numpy as np

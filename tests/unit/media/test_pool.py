@@ -1,3 +1,5 @@
+"""Media processes: they answer, they are limited, they die alone, and none is left behind."""
+
 import asyncio
 import os
 import select

@@ -1,3 +1,5 @@
+"""Measuring: types by content, sizes and lengths, and every way a file can be unfit."""
+
 import struct
 import zlib
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""One order of each kind, from JSON to measured files, whole and cut short."""
+
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Drawn pictures: the same every time, different for every prompt, alike for like prompts, and in smooth motion."""
+
 import hashlib
 import subprocess
 import sys

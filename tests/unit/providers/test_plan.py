@@ -1,3 +1,5 @@
+"""From a call to an order: which operation, which file in which part, which size and length."""
+
 from collections.abc import Mapping, Sequence
 
 import pytest

@@ -1,3 +1,5 @@
+"""The words that ask for trouble: read, refused, combined, kept, and listed in the documentation."""
+
 import json
 import re
 from pathlib import Path

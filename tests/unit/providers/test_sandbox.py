@@ -1,3 +1,5 @@
+"""The sandbox as an upstream: it takes a moment, draws, counts each call once, and goes wrong on request."""
+
 import asyncio
 import json
 from dataclasses import asdict
