@@ -23,6 +23,7 @@ from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.ending import JobEnding
 from pixeldojo.jobs.job import Job, JobRequest
 from pixeldojo.jobs.service import JobsService
+from pixeldojo.jobs.states import Step
 from pixeldojo.webhooks.service import WebhooksService
 
 BASE_URL: Final = "http://dojo.test"
@@ -125,6 +126,23 @@ class Stores:
         """Move a claimed job all the way to where its outputs are copied."""
         accepted = await self.claims.accept(await self.submitted(job), {"id": "up_1", "can_cancel": True}, "up_1")
         return await self.claims.begin_collect(accepted, None)
+
+    async def at(self, key: ApiKey, step: Step, **changes: Unpack[RequestChanges]) -> Job:
+        """Create a job and return it as worker_1 has brought it to a step."""
+        job = await self.claimed(key, **changes)
+        match step:
+            case Step.SUBMIT:
+                return job
+            case Step.SUBMITTING:
+                return await self.submitted(job)
+            case Step.CHECK:
+                accepted = await self.submitted(job)
+                return await self.claims.accept(accepted, {"id": "up_1", "can_cancel": True}, "up_1")
+            case Step.COLLECT:
+                return await self.collecting(job)
+            case Step.ENDED:
+                job = await self.collecting(job)
+                return await self.claims.complete(job, [self.asset(job)], job.quoted)
 
     async def count(self, table: Table, *conditions: ColumnElement[bool]) -> int:
         """Return how many rows of a table meet the conditions."""
