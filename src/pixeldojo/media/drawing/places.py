@@ -114,7 +114,9 @@ def _forest(stage: Stage) -> list[Layer]:
         name = f"trees {number}"
         line = pines(stage, name, 0.62 + 0.12 * number, height, 0.05 + 0.016 * number, travel=travel)
         layers.append(mist(stage, name, 0.42 + 0.10 * number, 0.84 + 0.10 * number, strength=0.5))
-        layers.append(ridge(stage, line, distance_colours(stage, depth), travel=travel))
+        crest, foot = distance_colours(stage, depth)
+        misty = blend(foot, stage.palette.sky[3], 0.5 * (1 - depth))
+        layers.append(ridge(stage, line, (crest, misty), travel=travel))
     travel = stage.pixels(0.08)
     ground = rolling(stage, "ground", 0.93, 0.02, cells=2, octaves=4, travel=travel)
     layers += [
