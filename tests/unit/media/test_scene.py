@@ -118,3 +118,17 @@ def test_black_and_white_has_no_colour() -> None:
     picture = compose("noir city street", 1).paint(64, 48)
     assert np.array_equal(picture[..., 0], picture[..., 1])
     assert np.array_equal(picture[..., 1], picture[..., 2])
+
+
+def test_pixel_art_is_made_of_blocks() -> None:
+    picture = compose("pixel art castle", 1).paint(448, 224)
+    assert np.array_equal(picture[0::4], picture[1::4])
+    assert np.array_equal(picture[:, 0::4], picture[:, 3::4])
+
+
+def test_a_poster_has_few_tones() -> None:
+    assert len(np.unique(compose("poster of a forest", 1).paint(96, 64))) <= 8
+
+
+def test_a_huge_picture_has_its_size_too() -> None:
+    assert compose("an abstract swirl", 1).paint(5_000, 2_000).shape == (2_000, 5_000, 3)
