@@ -254,11 +254,13 @@ async def _open_addresses(settings: Settings, stack: AsyncExitStack) -> _Address
     stack.push_async_callback(database.close)
     engine = open_engine(settings.broker_url)
     stack.push_async_callback(engine.close)
+    limiter = open_limiter(settings.limiter_url or settings.broker_url)
+    stack.push_async_callback(limiter.close)
     return _Addresses(
         database,
         open_blobs(settings.blobs_address, scratch=scratch_folder(settings)),
         engine,
-        open_limiter(settings.limiter_url or settings.broker_url),
+        limiter,
     )
 
 

@@ -119,7 +119,7 @@ class Dojo:
 
     async def completed(self, job_id: str, contents: Mapping[str, bytes] | None = None, captured: int = 1_000) -> Job:
         """End a job well, with one stored file for each name in `contents`."""
-        job = await self.stores.collecting(await self.stores.claim(job_id))
+        job = await self.stores.claims.begin_collect(await self.accepted(job_id), None)
         assets = []
         for position, (name, content) in enumerate((contents or {"image.png": PNG}).items()):
             kind, _, extension = name.partition(".")
