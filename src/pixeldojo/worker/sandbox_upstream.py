@@ -3,11 +3,9 @@
 The adapter itself only translates, as every adapter does; these are the parts an upstream would have on its side.
 """
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from tempfile import mkdtemp
 
 from pixeldojo.blobs import Blobs
 from pixeldojo.core.json_types import JsonObject
@@ -34,13 +32,12 @@ class SandboxStudio:
             DrawingFailed: if it cannot be drawn, whose message may be shown.
         """
         self._scratch.mkdir(parents=True, exist_ok=True)
-        folder = await asyncio.to_thread(mkdtemp, dir=self._scratch)
         try:
             made = await self._pool.run(
                 render,
                 dict(order),
                 [str(path) for path in input_paths],
-                folder,
+                str(self._scratch),
                 timeout_seconds=_DRAWING_SECONDS,
             )
         except (UnreadableMedia, ValueError) as error:

@@ -47,6 +47,10 @@ _VIDEO_OPTIONS = (
     "color",
     "highlight_color",
     "stroke_color",
+    "stroke_width",
+    "max_chars",
+    "camera_fixed",
+    "voice",
     "x_start",
     "x_end",
     "y_start",
@@ -121,6 +125,7 @@ def _image(call: Call, facts: OutputFacts, sources: Sources) -> JsonObject:
     _refuse_large_image(width, height, encoding.format)
     if call.task in {"image-edit", "upscale"}:
         sources = _first_is_source(sources)
+    sources = _one_source(sources)
     operation = _image_operation(call, facts, sources)
     return {
         "width": width,
@@ -129,7 +134,7 @@ def _image(call: Call, facts: OutputFacts, sources: Sources) -> JsonObject:
         "count": facts.count(call.input),
         "file_format": encoding.format,
         "quality": _quality(call.input, facts),
-        "sources": {role: list(positions) for role, positions in sources.items()},
+        "sources": {role: list(positions) for role, positions in sources.items() if positions},
         "options": _image_options(call, facts, operation, sources),
     }
 
@@ -226,6 +231,8 @@ def _video_options(call: Call, operation: str) -> JsonObject:
     options = _named(call.input, _VIDEO_OPTIONS)
     if operation == "extend":
         options["extend_at"] = "start" if call.input.get("mode") == "start" else "end"
+    if operation == "edit" and (call.input.get("generate_audio") is True or call.input.get("audio_setting") == "auto"):
+        options["sound"] = "new"
     if operation == "caption":
         options["text"] = read_prompt_text(call.input)
     return options
@@ -269,9 +276,19 @@ def _first_is_source(sources: Sources) -> Sources:
     references = sources.get("reference_images", [])
     if "source_image" in sources or not references:
         return sources
-    rest = {"reference_images": references[1:]} if references[1:] else {}
-    others = {role: positions for role, positions in sources.items() if role != "reference_images"}
-    return {**others, "source_image": references[:1], **rest}
+    return {**sources, "source_image": references[:1], "reference_images": references[1:]}
+
+
+def _one_source(sources: Sources) -> Sources:
+    """An edit works on one picture; further ones in the same list are shown beside it."""
+    pictures = sources.get("source_image", [])
+    if len(pictures) < 2:
+        return sources
+    return {
+        **sources,
+        "source_image": pictures[:1],
+        "reference_images": [*pictures[1:], *sources.get("reference_images", [])],
+    }
 
 
 def _pictures(sources: Sources) -> list[int]:
