@@ -26,6 +26,7 @@ class Reply:
     """One answer as it left the app.
 
     Attributes:
+        path: As routes read it, decoded.
         body: What a caller gets to see; empty for HEAD, whatever the app sent.
         sent_bytes: What the app sent as a body; for HEAD a server throws it away.
     """
@@ -199,8 +200,7 @@ async def in_parts(parts: Iterable[bytes]) -> Any:
 
 
 def _path(scope: Message) -> str:
-    raw: bytes = scope["raw_path"]
-    return raw.decode("ascii")
+    return str(scope["path"])
 
 
 def _dashed(headers: Mapping[str, str]) -> dict[str, str]:

@@ -24,6 +24,7 @@ def build_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.state.is_stopping = False
+    app.state.readiness = health.Readiness(services)
     app.state.idempotency_in_flight = set()
     for resource in (models, runs, jobs, credits, webhooks):
         app.include_router(resource.router, prefix="/api/v1")

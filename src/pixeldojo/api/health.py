@@ -5,13 +5,45 @@ import asyncio
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from pixeldojo.api.auth import services_of
 from pixeldojo.api.responses import answer
 from pixeldojo.api.services import ReadinessCheck, Services
 
 router = APIRouter(tags=["health"])
 
 _CHECK_SECONDS = 3.0
+_FRESH_SECONDS = 1.0
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+class Readiness:
+    """What the parts answered lately: anyone may ask, so they are asked once a second, however many ask."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._asked_at = 0.0
+        self._asking: asyncio.Task[dict[str, str]] | None = None
+
+    async def checks(self) -> dict[str, str]:
+        """Return `ok` or `unavailable` for each part."""
+        now = self._services.clock.monotonic()
+        if self._asking is None or (self._asking.done() and now - self._asked_at >= _FRESH_SECONDS):
+            self._asked_at = now
+            self._asking = asyncio.create_task(self._ask(), name="readiness")
+        return dict(await asyncio.shield(self._asking))
+
+    async def _ask(self) -> dict[str, str]:
+        parts = self._services.readiness
+        found = await asyncio.gather(*(self._check(name, check) for name, check in parts.items()))
+        return dict(zip(parts, found, strict=True))
+
+    async def _check(self, name: str, check: ReadinessCheck) -> str:
+        try:
+            async with asyncio.timeout(_CHECK_SECONDS):
+                await check()
+        except Exception as error:  # noqa: BLE001  every way in which a part can be away means the same here
+            self._services.log.warning("not ready", part=name, why=repr(error))
+            return "unavailable"
+        return "ok"
 
 
 @router.get(
@@ -22,7 +54,7 @@ _CHECK_SECONDS = 3.0
 )
 async def healthz() -> JSONResponse:
     """Say that the process answers; touches nothing else."""
-    return JSONResponse({"status": "ok"})
+    return JSONResponse({"status": "ok"}, headers=_NO_STORE)
 
 
 @router.get(
@@ -36,20 +68,12 @@ async def healthz() -> JSONResponse:
 )
 async def readyz(request: Request) -> JSONResponse:
     """Say whether database, media store, broker and limiter answer."""
-    services = services_of(request)
-    names = list(services.readiness)
-    found = await asyncio.gather(*(_check(services, name, services.readiness[name]) for name in names))
-    checks = dict(zip(names, found, strict=True))
-    is_ready = all(state == "ok" for state in found) and not request.app.state.is_stopping
-    body = {"status": "ok" if is_ready else "unavailable", "checks": checks}
-    return JSONResponse(body, status_code=200 if is_ready else 503, headers={} if is_ready else {"Retry-After": "5"})
-
-
-async def _check(services: Services, name: str, check: ReadinessCheck) -> str:
-    try:
-        async with asyncio.timeout(_CHECK_SECONDS):
-            await check()
-    except Exception as error:  # noqa: BLE001  every way in which a part can be away means the same here
-        services.log.warning("not ready", part=name, why=repr(error))
-        return "unavailable"
-    return "ok"
+    readiness = request.app.state.readiness
+    assert isinstance(readiness, Readiness)
+    checks = await readiness.checks()
+    if request.app.state.is_stopping:
+        checks["server"] = "stopping"
+    if all(state == "ok" for state in checks.values()):
+        return JSONResponse({"status": "ok", "checks": checks}, headers=_NO_STORE)
+    headers = {**_NO_STORE, "Retry-After": "5"}
+    return JSONResponse({"status": "unavailable", "checks": checks}, status_code=503, headers=headers)

@@ -33,7 +33,7 @@ class RequestFrame:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, _Bounded(receive, scope, self._services.settings.max_body_bytes), answer)
-            except Exception as error:
+            except Exception as error:  # the last net: whatever it was, the caller gets an answer and the log the stack
                 self._services.log.exception("request broke", path=scope["path"])
                 if not answer.has_begun:
                     await error_response(unexpected_error(error), request_id)(scope, receive, answer)

@@ -124,8 +124,8 @@ def _complete(operation: dict[str, Any], path: str) -> None:
 def _headers(status: str, *, is_counted: bool) -> dict[str, Any]:
     headers: dict[str, Any] = dict(_REQUEST_ID)
     if is_counted:
-        # Where the counting itself is away there is nothing to tell.
-        is_sure = status not in {"500", "503"}
+        # Where the counting is away, or an address leads nowhere before it is counted, there is nothing to tell.
+        is_sure = status not in {"404", "500", "503"}
         headers |= {
             name: {"description": description, "required": is_sure, "schema": {"type": "integer", "minimum": 0}}
             for name, description in _RATE.items()
