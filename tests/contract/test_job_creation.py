@@ -23,7 +23,7 @@ from pixeldojo.core.errors import (
 )
 from pixeldojo.core.json_types import JsonObject
 from pixeldojo.credits.store import Balance
-from pixeldojo.db.engine import Work
+from pixeldojo.db.engine import Database, Work
 from pixeldojo.db.tables import entries, idempotency_keys, jobs, key_spending
 from pixeldojo.engine import Hint
 from pixeldojo.jobs.job import JobFilter
@@ -312,20 +312,24 @@ async def test_inline_media_of_a_job_that_was_not_made_are_deleted(stores: Store
     assert [blob.key async for blob in stores.blobs.list_blobs("inputs")] == [inline_blob_key(first.job_id, DIGEST)]
 
 
-async def test_a_caller_who_leaves_does_not_take_the_media_of_a_stored_job_along(
-    stores: Stores, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The commit is done, its caller is gone before it hears of it."""
-    key = await stores.new_key(granted=1_000)
-    write = stores.database.write
+class _CutOff(Database):
+    """A database whose callers are gone when the commit is done."""
 
-    async def cut_off(work: Work[Accepted]) -> Accepted:
-        await write(work)
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def write(self, work: Work[Result]) -> Result:
+        await self._database.write(work)
         raise asyncio.CancelledError
 
-    monkeypatch.setattr(stores.database, "write", cut_off)
+
+async def test_a_caller_who_leaves_does_not_take_the_media_of_a_stored_job_along(stores: Stores) -> None:
+    key = await stores.new_key(granted=1_000)
+
     with pytest.raises(asyncio.CancelledError):
-        await stores.jobs.create(request(key, inline_files={DIGEST: PICTURE}))
+        await Stores(_CutOff(stores.database), stores.clock, stores.blobs, stores.engine).jobs.create(
+            request(key, inline_files={DIGEST: PICTURE})
+        )
 
     (job,), _ = await stores.jobs.list_page(key, JobFilter())
     assert await is_kept(stores, job.id)

@@ -1,0 +1,120 @@
+"""What is deleted when a job's time is over, and what stays, on both databases."""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+import pytest
+from sqlalchemy import select
+from tests.stores import HOOK, RETENTION, Stores
+
+from pixeldojo.accounts.keys import ApiKey
+from pixeldojo.assets.service import inline_blob_key
+from pixeldojo.blobs import BlobInfo, BlobMissing, Blobs, BlobsUnavailable
+from pixeldojo.core.errors import Expired, JobFailure, JobFailureCode
+from pixeldojo.credits.store import Balance
+from pixeldojo.db.tables import deliveries, jobs, settlements
+from pixeldojo.jobs.job import Job
+from pixeldojo.jobs.states import Step
+
+FAILURE: Final = JobFailure(JobFailureCode.CONTENT_REJECTED, "The upstream's filter refused it.")
+GRANTED: Final = 10_000
+QUOTED: Final = 3_000
+
+
+@pytest.fixture
+async def key(stores: Stores) -> ApiKey:
+    return await stores.new_key(granted=GRANTED)
+
+
+async def balance(stores: Stores, key: ApiKey) -> Balance:
+    assert await stores.credits.audit() == []
+    return await stores.credits.balance(key.account_id, "test")
+
+
+async def purged(stores: Stores, key: ApiKey) -> Job:
+    """Return a job whose time has come and whose things were deleted."""
+    job = await stores.at(key, Step.COLLECT, webhook_url=HOOK, inline_files={"ab": b"picture"})
+    file = stores.asset(job)
+    await stores.blobs.put(file.blob_key, b"png")
+    job = await stores.claims.complete(job, [file], 1_000)
+    stores.clock.advance(RETENTION.total_seconds())
+    assert await stores.ending.purge_expired(10) == 1
+    return job
+
+
+async def test_a_job_is_there_until_its_time_is_over(stores: Stores, key: ApiKey) -> None:
+    job = await stores.at(key, Step.ENDED)
+    stores.clock.advance(RETENTION.total_seconds() - 1)
+
+    assert await stores.ending.purge_expired(10) == 0
+    assert (await stores.jobs.get(key, job.id)).input == job.input
+    stores.clock.advance(1)
+
+    with pytest.raises(Expired):
+        await stores.jobs.get(key, job.id)
+    assert await stores.ending.purge_expired(10) == 1
+    assert await stores.ending.purge_expired(10) == 0
+    with pytest.raises(Expired):
+        await stores.jobs.get(key, job.id)
+
+
+async def test_a_running_job_never_expires(stores: Stores, key: ApiKey) -> None:
+    job = await stores.at(key, Step.CHECK)
+    stores.clock.advance(RETENTION.total_seconds() * 3)
+
+    assert await stores.ending.purge_expired(10) == 0
+    assert (await stores.jobs.get(key, job.id)).id == job.id
+
+
+async def test_purging_deletes_files_inputs_and_whatever_repeats_them(stores: Stores, key: ApiKey) -> None:
+    job = await purged(stores, key)
+
+    for blob_key in (stores.asset(job).blob_key, inline_blob_key(job.id, "ab")):
+        with pytest.raises(BlobMissing):
+            await stores.blobs.head(blob_key)
+    async with stores.database.read() as connection:
+        row = (await connection.execute(select(jobs))).one()
+        bodies = (await connection.execute(select(deliveries.c.body))).scalars().all()
+    assert (row.input, row.input_files, row.operation, row.webhook_url) == (None, None, None, None)
+    assert "lantern" not in str(row)
+    assert bodies == [""]
+    assert all(asset.is_deleted for asset in (await stores.assets.list_assets([job.id]))[job.id])
+
+
+async def test_purging_ends_the_webhook_and_keeps_the_ledger(stores: Stores, key: ApiKey) -> None:
+    job = await purged(stores, key)
+
+    delivery = (await stores.webhooks.find_deliveries([job.id]))[job.id]
+    assert (delivery.status, delivery.next_attempt_at) == ("failed", None)
+    assert await stores.webhooks.due(10) == []
+    assert await stores.count(settlements) == 1
+    assert await balance(stores, key) == Balance(9_000, captured=1_000, granted=GRANTED)
+
+
+async def test_purging_takes_no_more_than_asked_for_the_oldest_first(stores: Stores, key: ApiKey) -> None:
+    for _ in range(3):
+        await stores.at(key, Step.ENDED)
+        stores.clock.advance(1)
+    stores.clock.advance(RETENTION.total_seconds())
+
+    assert [await stores.ending.purge_expired(2) for _ in range(3)] == [2, 1, 0]
+
+
+class _Away(Blobs):
+    """A media store that does not answer."""
+
+    def __init__(self) -> None: ...
+
+    def list_blobs(self, prefix: str = "") -> AsyncIterator[BlobInfo]:
+        raise BlobsUnavailable(prefix)
+
+
+async def test_when_files_cannot_be_deleted_the_job_is_purged_the_next_time(stores: Stores, key: ApiKey) -> None:
+    job = await stores.at(key, Step.ENDED)
+    stores.clock.advance(RETENTION.total_seconds())
+
+    with pytest.raises(BlobsUnavailable):
+        await Stores(stores.database, stores.clock, _Away(), stores.engine).ending.purge_expired(10)
+
+    assert await stores.ending.purge_expired(10) == 1
+    assert (await stores.assets.list_assets([job.id]))[job.id][0].is_deleted
