@@ -35,9 +35,16 @@ Handler = Callable[[str], Awaitable[None]]
 class Engine:
     """Sends hints, and on a worker receives them."""
 
-    def __init__(self, broker: AsyncBroker, ping: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        broker: AsyncBroker,
+        ping: Callable[[], Awaitable[None]],
+        *,
+        waiting_hints_limit: int = _WAITING_HINTS_LIMIT,
+    ) -> None:
         self._broker = broker
         self._ping = ping
+        self._waiting_hints_limit = waiting_hints_limit
         self._receiver: asyncio.Task[None] | None = None
         self._handled: set[Hint] = set()
         self._waiting = 0
@@ -85,9 +92,10 @@ class Engine:
     async def announce(self, hint: Hint, subject_id: str) -> None:
         """Say that a job or delivery is due. Never fails: what is not heard is found by the sweep."""
         if self.is_in_process:
-            if hint not in self._handled or self._waiting >= _WAITING_HINTS_LIMIT:
+            if hint not in self._handled or self._waiting >= self._waiting_hints_limit:
                 return
             self._waiting += 1
+        # Whatever keeps the broker from hearing it, the row still says that the work is due.
         with suppress(Exception):
             kicker: AsyncKicker[[str], None] = AsyncKicker(task_name=str(hint), broker=self._broker, labels={})
             await kicker.kiq(subject_id)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.rules.pages import Page, read_pages
 from tests.rules.source_files import SourceFile, read_sources
 
 
@@ -30,3 +31,9 @@ def test_sources(repository: Path) -> tuple[SourceFile, ...]:
 def project(repository: Path) -> dict[str, Any]:
     """What stands in pyproject.toml."""
     return tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def pages(repository: Path) -> tuple[Page, ...]:
+    """Every page of documentation."""
+    return read_pages(repository)

@@ -29,12 +29,18 @@ def _broad_handlers(source: SourceFile) -> Iterator[tuple[ast.expr | ast.excepth
     for node in ast.walk(source.tree):
         if isinstance(node, ast.ExceptHandler):
             caught = "everything" if node.type is None else ast.unparse(node.type)
-            if caught in {*_BROAD, "everything"} and not isinstance(node.body[-1], ast.Raise):
+            if caught in {*_BROAD, "everything"} and not _raises(node):
                 yield node, caught
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
             for argument in node.args:
                 if ast.unparse(argument) in _BROAD:
                     yield node, ast.unparse(argument)
+
+
+def _raises(handler: ast.ExceptHandler) -> bool:
+    """Whether the handler ends by raising, or sorts out what it was not meant for and raises that again."""
+    is_sorting = any(isinstance(node, ast.Raise) and node.exc is None for node in ast.walk(handler))
+    return is_sorting or isinstance(handler.body[-1], ast.Raise)
 
 
 def _is_explained(source: SourceFile, number: int) -> bool:

@@ -63,6 +63,7 @@ class ClipJob:
 
     @cached_property
     def scene(self) -> Scene:
+        """What the prompt describes, composed once."""
         return compose(self.order.prompt, self.seed)
 
     @property
@@ -72,6 +73,7 @@ class ClipJob:
 
     @property
     def sound_samples(self) -> int:
+        """How many samples, at `SOUND_RATE`, last as long as the pictures."""
         return round(self.count / self.frames_per_second * SOUND_RATE)
 
     @property
@@ -84,6 +86,7 @@ class ClipJob:
         return number / max(1, self.count - 1)
 
     def files(self, role: Role) -> tuple[Path, ...]:
+        """The order's files in a role; empty if there are none."""
         return tuple(self.order.sources.get(role, ()))
 
     def file(self, role: Role) -> Path:
@@ -98,10 +101,12 @@ class ClipJob:
         return open_video(self.file(Role.SOURCE_VIDEO))
 
     def text(self, option: str, default: str) -> str:
+        """An option's text, or the default where it is missing or no text."""
         value = self.order.options.get(option)
         return value if isinstance(value, str) else default
 
     def number(self, option: str) -> float | None:
+        """An option's number, or None where it is missing or no number."""
         value = self.order.options.get(option)
         return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
