@@ -1,14 +1,10 @@
 """From settings to addresses to services to a running node: the only file that wires, and it holds no rule."""
 
-import fcntl
-import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_network
-from pathlib import Path
-from typing import TextIO
 
 from fastapi import FastAPI
 from structlog.typing import FilteringBoundLogger
@@ -21,9 +17,9 @@ from pixeldojo.blobs import Blobs, open_blobs
 from pixeldojo.catalog.load import Catalog, load_catalog
 from pixeldojo.catalog.schema import Model
 from pixeldojo.core.clock import Clock, SystemClock
+from pixeldojo.core.data_dir import make_data_dir, make_scratch_dir, read_server_secret
 from pixeldojo.core.errors import ConfigurationError
 from pixeldojo.core.ids import IdKind, new_id
-from pixeldojo.core.secrets import new_server_secret
 from pixeldojo.core.settings import Settings
 from pixeldojo.credits.service import CreditsService
 from pixeldojo.db.engine import Database, open_database
@@ -46,7 +42,7 @@ from pixeldojo.worker.check import CheckStep
 from pixeldojo.worker.collect import CollectStep
 from pixeldojo.worker.deliver import Deliverer
 from pixeldojo.worker.inputs import InputCollector
-from pixeldojo.worker.loop import Worker
+from pixeldojo.worker.loop import StepFunction, Worker
 from pixeldojo.worker.media_files import MediaFiles
 from pixeldojo.worker.route import Router
 from pixeldojo.worker.sandbox_upstream import SandboxLedger, SandboxStudio
@@ -55,7 +51,6 @@ from pixeldojo.worker.sweep import Sweep
 from pixeldojo.worker.team import WorkerTeam
 
 _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-_SECRET_FILE = "secret-key"  # noqa: S105  a file name
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,49 +73,25 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class _Addresses:
-    """The four addresses, opened."""
+class _Parts:
+    """What every kind of node is built from: the four addresses, opened, and the services on them."""
 
-    database: Database
+    settings: Settings
+    log: FilteringBoundLogger
+    clock: Clock
+    catalog: Catalog
+    policy: AddressPolicy
     blobs: Blobs
     engine: Engine
     limiter: Limiter
+    office: Office
+    assets: AssetsService
+    webhooks: WebhooksService
+    ending: JobEnding
 
-
-def is_embedded(settings: Settings) -> bool:
-    """Whether this process is the only one that can be at work on the data."""
-    return settings.database_url is None and settings.broker_url is None
-
-
-def read_server_secret(settings: Settings) -> bytes:
-    """Return the key that API keys are hashed with; on the embedded set-up, make one on first use.
-
-    Raises:
-        ConfigurationError: on a set-up with a database of its own, when PIXELDOJO_SECRET_KEY is missing.
-    """
-    if settings.secret_key is not None:
-        return settings.secret_key.get_secret_value().encode()
-    if settings.database_url is not None:
-        raise ConfigurationError(
-            "PIXELDOJO_SECRET_KEY is not set. Nodes that share a database must share it: set the same value, at "
-            f"least 32 random characters, on each. A fresh one: {new_server_secret()}"
-        )
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = settings.data_dir / _SECRET_FILE
-    with suppress(FileExistsError):
-        write_private_file(path, new_server_secret())
-    return path.read_text().strip().encode()
-
-
-def write_private_file(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, and that must not exist yet.
-
-    Raises:
-        FileExistsError: if it exists.
-    """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text + "\n")
+    @property
+    def retention(self) -> timedelta:
+        return timedelta(hours=self.settings.retention_hours)
 
 
 @asynccontextmanager
@@ -130,8 +101,7 @@ async def open_office(settings: Settings) -> AsyncIterator[Office]:
     database = open_database(settings.database_address)
     try:
         await require_newest_revision(database)
-        clock = SystemClock()
-        yield Office(database, AccountsService(database, clock, secret), CreditsService(database, clock))
+        yield _build_office(database, SystemClock(), secret)
     finally:
         await database.close()
 
@@ -152,32 +122,13 @@ async def require_newest_revision(database: Database) -> None:
 
 async def prepare_embedded(settings: Settings) -> None:
     """Make the data folder and bring the database in it up to date."""
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_data_dir(settings)
     database = open_database(settings.database_address)
     try:
         if await current_revision(database) != newest_revision():
             await migrate(settings.database_address)
     finally:
         await database.close()
-
-
-def lock_data_dir(settings: Settings) -> TextIO:
-    """Take the data folder for this process until the file is closed or the process ends.
-
-    Raises:
-        ConfigurationError: if another process has it.
-    """
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = (settings.data_dir / "lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise ConfigurationError(
-            f"Another PixelDojo is running on {settings.data_dir.resolve()}. Stop it, or set PIXELDOJO_DATA_DIR to "
-            "another folder."
-        ) from None
-    return file
 
 
 @asynccontextmanager
@@ -196,122 +147,125 @@ async def open_node(
         allow_loopback: Let webhooks and media addresses point to this machine.
         owns_data: No other process can be at work on the data, so leases found are of the dead.
     """
-    clock = SystemClock()
-    catalog = load_catalog()
-    secret = read_server_secret(settings)
+    networks = (*settings.allow_networks, *(_LOOPBACK if allow_loopback else ()))
     async with AsyncExitStack() as stack:
-        addresses = await _open_addresses(settings, stack)
-        await require_newest_revision(addresses.database)
-        networks = (*settings.allow_networks, *(_LOOPBACK if allow_loopback else ()))
-        policy = AddressPolicy(networks, settings.allow_http)
-        office = Office(
-            addresses.database,
-            AccountsService(addresses.database, clock, secret),
-            CreditsService(addresses.database, clock),
-        )
-        assets = AssetsService(addresses.database, addresses.blobs, clock, settings.base_url)
-        webhooks = WebhooksService(addresses.database, clock)
-        ending = JobEnding(
-            database=addresses.database,
-            credits=office.credits,
-            assets=assets,
-            webhooks=webhooks,
-            engine=addresses.engine,
-            clock=clock,
-            retention=timedelta(hours=settings.retention_hours),
-        )
-        team: WorkerTeam | None = None
-        if with_worker:
-            team = await _build_team(
-                settings, log, stack, addresses, office, assets, webhooks, ending, catalog, policy, clock
-            )
-            if owns_data:
-                await team.take_over_everything()
-        app: FastAPI | None = None
-        if with_api:
-            jobs = JobsService(
-                database=addresses.database,
-                credits=office.credits,
-                assets=assets,
-                webhooks=webhooks,
-                ending=ending,
-                engine=addresses.engine,
-                clock=clock,
-                base_url=settings.base_url,
-                retention=timedelta(hours=settings.retention_hours),
-            )
-            services = _services(settings, log, addresses, office, assets, jobs, catalog, policy, clock)
-            app = build_app(services)
-        await addresses.engine.start()
+        parts = await _open_parts(settings, log, AddressPolicy(networks, settings.allow_http), stack)
+        team = await _build_team(parts, stack) if with_worker else None
+        if team is not None and owns_data:
+            await team.take_over_everything()
+        app = build_app(_build_services(parts)) if with_api else None
+        await parts.engine.start()
         if team is not None:
             team.start()
             stack.push_async_callback(team.stop, settings.shutdown_seconds)
-        yield Node(settings, office, app, team)
+        yield Node(settings, parts.office, app, team)
 
 
-async def _open_addresses(settings: Settings, stack: AsyncExitStack) -> _Addresses:
+async def _open_parts(
+    settings: Settings, log: FilteringBoundLogger, policy: AddressPolicy, stack: AsyncExitStack
+) -> _Parts:
+    clock = SystemClock()
+    secret = read_server_secret(settings)
+    catalog = load_catalog()
     database = open_database(settings.database_address)
     stack.push_async_callback(database.close)
+    await require_newest_revision(database)
     engine = open_engine(settings.broker_url)
     stack.push_async_callback(engine.close)
-    limiter = open_limiter(settings.limiter_url or settings.broker_url)
-    stack.push_async_callback(limiter.close)
-    return _Addresses(
-        database,
-        open_blobs(settings.blobs_address, scratch=scratch_folder(settings)),
-        engine,
-        limiter,
+    blobs = open_blobs(settings.blobs_address, scratch=make_scratch_dir(settings))
+    office = _build_office(database, clock, secret)
+    assets = AssetsService(database, blobs, clock, settings.base_url)
+    webhooks = WebhooksService(database, clock)
+    ending = JobEnding(
+        database=database,
+        credits=office.credits,
+        assets=assets,
+        webhooks=webhooks,
+        engine=engine,
+        clock=clock,
+        retention=timedelta(hours=settings.retention_hours),
+    )
+    return _Parts(
+        settings=settings,
+        log=log,
+        clock=clock,
+        catalog=catalog,
+        policy=policy,
+        blobs=blobs,
+        engine=engine,
+        limiter=open_limiter(settings.limiter_url or settings.broker_url),
+        office=office,
+        assets=assets,
+        webhooks=webhooks,
+        ending=ending,
     )
 
 
-def scratch_folder(settings: Settings) -> Path:
-    """Return where files lie while they are worked on."""
-    folder = settings.data_dir / "scratch"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder.resolve()
+def _build_office(database: Database, clock: Clock, secret: bytes) -> Office:
+    return Office(database, AccountsService(database, clock, secret), CreditsService(database, clock))
 
 
-async def _build_team(
-    settings: Settings,
-    log: FilteringBoundLogger,
-    stack: AsyncExitStack,
-    addresses: _Addresses,
-    office: Office,
-    assets: AssetsService,
-    webhooks: WebhooksService,
-    ending: JobEnding,
-    catalog: Catalog,
-    policy: AddressPolicy,
-    clock: Clock,
-) -> WorkerTeam:
+async def _build_team(parts: _Parts, stack: AsyncExitStack) -> WorkerTeam:
+    settings, clock, log = parts.settings, parts.clock, parts.log
     owner = new_id(IdKind.WORKER, clock.now())
     pool = MediaPool(max_workers=settings.media_workers, memory_bytes=settings.media_memory_bytes)
     stack.push_async_callback(pool.close)
-    http = OutboundClient(policy)
+    http = OutboundClient(parts.policy)
     stack.push_async_callback(http.close)
-    claims = JobClaims(addresses.database, ending, clock)
-    scratch = scratch_folder(settings)
-    files = MediaFiles(
-        fetcher=Fetcher(http), pool=pool, blobs=addresses.blobs, scratch=scratch, max_bytes=settings.max_media_bytes
-    )
-    studio = SandboxStudio(pool=pool, blobs=addresses.blobs, scratch=scratch)
-
-    async def announce(job_id: str) -> None:
-        await addresses.engine.announce(Hint.JOB, job_id)
-
-    sandbox = SandboxProvider(
-        draw=studio.draw,
-        open_input=studio.open_input,
-        ledger=SandboxLedger(addresses.blobs),
-        clock=clock,
-        announce=announce,
-    )
-    providers: Mapping[str, Provider] = build_providers(sandbox)
-    collect = CollectStep(catalog=catalog, claims=claims, files=files, clock=clock, log=log)
-    submit = SubmitStep(
-        catalog=catalog,
+    claims = JobClaims(parts.office.database, parts.ending, clock)
+    worker = Worker(
         claims=claims,
-        inputs=InputCollector(claims=claims, assets=assets, files=files),
+        steps=_build_steps(parts, claims, pool, http),
+        engine=parts.engine,
+        clock=clock,
+        log=log,
+        owner=owner,
+        lease_seconds=settings.lease_seconds,
+        max_jobs=settings.max_jobs_in_flight,
+    )
+    deliverer = Deliverer(
+        webhooks=parts.webhooks, accounts=parts.office.accounts, http=http, clock=clock, log=log, owner=owner
+    )
+    sweep = Sweep(
+        claims=claims,
+        ending=parts.ending,
+        webhooks=parts.webhooks,
+        engine=parts.engine,
+        clock=clock,
+        log=log,
+        every_seconds=settings.sweep_seconds,
+    )
+    parts.engine.handle(Hint.JOB, worker.take)
+    parts.engine.handle(Hint.DELIVERY, deliverer.take)
+    return WorkerTeam(
+        worker=worker,
+        deliverer=deliverer,
+        sweep=sweep,
+        engine=parts.engine,
+        claims=claims,
+        webhooks=parts.webhooks,
+        pool=pool,
+    )
+
+
+def _build_steps(
+    parts: _Parts, claims: JobClaims, pool: MediaPool, http: OutboundClient
+) -> Mapping[Step, StepFunction]:
+    clock, log = parts.clock, parts.log
+    scratch = make_scratch_dir(parts.settings)
+    files = MediaFiles(
+        fetcher=Fetcher(http),
+        pool=pool,
+        blobs=parts.blobs,
+        scratch=scratch,
+        max_bytes=parts.settings.max_media_bytes,
+    )
+    providers = build_providers(_build_sandbox(parts, pool))
+    collect = CollectStep(catalog=parts.catalog, claims=claims, files=files, clock=clock, log=log)
+    submit = SubmitStep(
+        catalog=parts.catalog,
+        claims=claims,
+        inputs=InputCollector(claims=claims, assets=parts.assets, files=files),
         router=Router(providers),
         collect=collect,
         http=http,
@@ -319,57 +273,32 @@ async def _build_team(
         log=log,
     )
     check = CheckStep(claims=claims, providers=providers, collect=collect, http=http, clock=clock, log=log)
-    worker = Worker(
-        claims=claims,
-        steps={
-            Step.SUBMIT: submit.run,
-            Step.SUBMITTING: submit.run,
-            Step.CHECK: check.run,
-            Step.COLLECT: collect.run,
-        },
-        engine=addresses.engine,
-        clock=clock,
-        log=log,
-        owner=owner,
-        lease_seconds=settings.lease_seconds,
-        max_jobs=settings.max_jobs_in_flight,
-    )
-    deliverer = Deliverer(webhooks=webhooks, accounts=office.accounts, http=http, clock=clock, log=log, owner=owner)
-    sweep = Sweep(
-        claims=claims,
-        ending=ending,
-        webhooks=webhooks,
-        engine=addresses.engine,
-        clock=clock,
-        log=log,
-        every_seconds=settings.sweep_seconds,
-    )
-    addresses.engine.handle(Hint.JOB, worker.take)
-    addresses.engine.handle(Hint.DELIVERY, deliverer.take)
-    return WorkerTeam(
-        worker=worker,
-        deliverer=deliverer,
-        sweep=sweep,
-        engine=addresses.engine,
-        claims=claims,
-        webhooks=webhooks,
+    return {
+        Step.SUBMIT: submit.run,
+        Step.SUBMITTING: submit.run,
+        Step.CHECK: check.run,
+        Step.COLLECT: collect.run,
+    }
+
+
+def _build_sandbox(parts: _Parts, pool: MediaPool) -> Provider:
+    async def announce(job_id: str) -> None:
+        await parts.engine.announce(Hint.JOB, job_id)
+
+    studio = SandboxStudio(pool=pool, blobs=parts.blobs, scratch=make_scratch_dir(parts.settings))
+    return SandboxProvider(
+        draw=studio.draw,
+        open_input=studio.open_input,
+        ledger=SandboxLedger(parts.blobs),
+        clock=parts.clock,
+        announce=announce,
     )
 
 
-def _services(
-    settings: Settings,
-    log: FilteringBoundLogger,
-    addresses: _Addresses,
-    office: Office,
-    assets: AssetsService,
-    jobs: JobsService,
-    catalog: Catalog,
-    policy: AddressPolicy,
-    clock: Clock,
-) -> Services:
+def _build_services(parts: _Parts) -> Services:
     def refuse_address(url: str) -> str | None:
         try:
-            policy.check_url(url)
+            parts.policy.check_url(url)
         except RefusedAddress as error:
             return str(error)
         return None
@@ -380,24 +309,36 @@ def _services(
     def has_upstream(model: Model) -> bool:
         return any(upstream.provider in configured for upstream in model.upstreams)
 
+    database, office = parts.office.database, parts.office
+    jobs = JobsService(
+        database=database,
+        credits=office.credits,
+        assets=parts.assets,
+        webhooks=parts.webhooks,
+        ending=parts.ending,
+        engine=parts.engine,
+        clock=parts.clock,
+        base_url=parts.settings.base_url,
+        retention=parts.retention,
+    )
     return Services(
-        settings=settings,
+        settings=parts.settings,
         accounts=office.accounts,
         credits=office.credits,
         jobs=jobs,
-        assets=assets,
-        blobs=addresses.blobs,
-        catalog=catalog,
-        limiter=addresses.limiter,
-        clock=clock,
-        log=log,
+        assets=parts.assets,
+        blobs=parts.blobs,
+        catalog=parts.catalog,
+        limiter=parts.limiter,
+        clock=parts.clock,
+        log=parts.log,
         refuse_address=refuse_address,
         has_upstream=has_upstream,
         check_rehearsal=parse_rehearsal,
         readiness={
-            "database": addresses.database.check,
-            "blobs": addresses.blobs.check,
-            "broker": addresses.engine.check,
-            "limiter": addresses.limiter.check,
+            "database": database.check,
+            "blobs": parts.blobs.check,
+            "broker": parts.engine.check,
+            "limiter": parts.limiter.check,
         },
     )

@@ -10,8 +10,8 @@ from pathlib import Path
 import typer
 
 from pixeldojo.blobs import open_blobs
-from pixeldojo.bootstrap import is_embedded, read_server_secret
 from pixeldojo.catalog.load import load_catalog
+from pixeldojo.core.data_dir import is_embedded, read_server_secret
 from pixeldojo.core.settings import Settings, read_settings
 from pixeldojo.db.engine import open_database
 from pixeldojo.db.migrate import current_revision, newest_revision

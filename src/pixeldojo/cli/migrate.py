@@ -4,6 +4,7 @@ import asyncio
 
 import typer
 
+from pixeldojo.core.data_dir import make_data_dir
 from pixeldojo.core.settings import read_settings
 from pixeldojo.db.engine import open_database
 from pixeldojo.db.migrate import current_revision, migrate, newest_revision
@@ -13,7 +14,7 @@ def migrate_database() -> None:
     """Bring the database up to this version's tables. Safe to run again, and from several nodes at once."""
     settings = read_settings()
     if settings.database_url is None:
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_data_dir(settings)
     before, after = asyncio.run(_migrate(settings.database_address))
     if before == after:
         typer.echo(f"The database is up to date (revision {after}).")

@@ -9,19 +9,12 @@ import uvloop
 from structlog.typing import FilteringBoundLogger
 
 from pixeldojo.accounts.keys import KeyMode
-from pixeldojo.bootstrap import (
-    Node,
-    is_embedded,
-    lock_data_dir,
-    open_node,
-    prepare_embedded,
-    scratch_folder,
-    write_private_file,
-)
+from pixeldojo.bootstrap import Node, open_node, prepare_embedded
 from pixeldojo.cli.first_job import FIRST_MODEL, FIRST_PROMPT, run_first_job
 from pixeldojo.cli.http_server import HttpServer, bind, stop_event
 from pixeldojo.cli.keys import DEFAULT_ACCOUNT
 from pixeldojo.cli.logs import configure_logs
+from pixeldojo.core.data_dir import is_embedded, lock_data_dir, make_scratch_dir, write_private_file
 from pixeldojo.core.money import MILLICREDITS_PER_CREDIT
 from pixeldojo.core.settings import Settings, read_settings
 
@@ -47,7 +40,7 @@ async def _up(settings: Settings) -> None:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         await prepare_embedded(settings)
         # What a killed process left half-done; nothing in here outlives the process that made it.
-        shutil.rmtree(scratch_folder(settings), ignore_errors=True)
+        shutil.rmtree(make_scratch_dir(settings), ignore_errors=True)
         async with open_node(
             settings, log, with_api=True, with_worker=True, allow_loopback=True, owns_data=is_embedded(settings)
         ) as node:
@@ -60,7 +53,7 @@ async def _up(settings: Settings) -> None:
             welcome.cancel()
             server.stop()
             await asyncio.gather(serving, welcome, return_exceptions=True)
-        shutil.rmtree(scratch_folder(settings), ignore_errors=True)
+        shutil.rmtree(make_scratch_dir(settings), ignore_errors=True)
     typer.echo("PixelDojo has stopped; the next start goes on with the same data.")
 
 

@@ -1,9 +1,13 @@
 """All that works in the background of one process: worker, deliverer, sweep; started and stopped together."""
 
 import asyncio
+from contextlib import suppress
 
 from pixeldojo.engine import Engine
 from pixeldojo.jobs.claims import JobClaims
+from pixeldojo.media.pool import MediaPool, MediaPoolClosed
+from pixeldojo.media.probe import UnreadableMedia
+from pixeldojo.media.render import load_libraries
 from pixeldojo.webhooks.service import WebhooksService
 from pixeldojo.worker.deliver import Deliverer
 from pixeldojo.worker.loop import Worker
@@ -22,6 +26,7 @@ class WorkerTeam:
         engine: Engine,
         claims: JobClaims,
         webhooks: WebhooksService,
+        pool: MediaPool,
     ) -> None:
         self._worker = worker
         self._deliverer = deliverer
@@ -29,6 +34,7 @@ class WorkerTeam:
         self._engine = engine
         self._claims = claims
         self._webhooks = webhooks
+        self._pool = pool
         self._tasks: list[asyncio.Task[None]] = []
 
     async def take_over_everything(self) -> None:
@@ -41,13 +47,23 @@ class WorkerTeam:
         self._tasks = [
             asyncio.create_task(self._sweep.run_forever(), name="sweep"),
             asyncio.create_task(self._worker.keep_leases(), name="leases"),
+            asyncio.create_task(self._warm_up(), name="warm-up"),
         ]
 
     async def stop(self, seconds: float) -> None:
         """Stop within about that many seconds, leaving every unfinished job for others to go on with."""
-        sweep, leases = self._tasks
+        sweep, leases, warm_up = self._tasks
         sweep.cancel()
-        await self._engine.stop_receiving()
-        await asyncio.gather(self._worker.stop(seconds), self._deliverer.stop(seconds))
-        leases.cancel()
-        await asyncio.gather(sweep, leases, return_exceptions=True)
+        warm_up.cancel()
+        try:
+            await self._engine.stop_receiving()
+            await asyncio.gather(self._worker.stop(seconds), self._deliverer.stop(seconds))
+        finally:
+            # Until here: the calls under way need their leases.
+            leases.cancel()
+            await asyncio.gather(sweep, leases, warm_up, return_exceptions=True)
+
+    async def _warm_up(self) -> None:
+        """Start the media processes, so that the first job need not wait for their imports."""
+        with suppress(MediaPoolClosed, UnreadableMedia):
+            await self._pool.warm_up(load_libraries)
