@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import Row, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pixeldojo.db.tables import deliveries, delivery_attempts
+
+_OVERDUE_LOOKED_AT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,17 +163,24 @@ async def release_leases(connection: AsyncConnection, owner: str | None) -> int:
 
 
 async def due_delivery_ids(connection: AsyncConnection, now: datetime, limit: int) -> Sequence[str]:
-    """Return deliveries whose attempt is due and that no living worker holds, longest overdue first."""
-    query = (
-        select(deliveries.c.id)
+    """Return deliveries whose attempt is due and that no living worker holds.
+
+    Accounts take turns, each with its longest overdue first: many deliveries to one dead receiver must not keep
+    those of other accounts from being found.
+    """
+    overdue = (
+        select(deliveries.c.id, deliveries.c.account_id, deliveries.c.next_attempt_at)
         .where(
             deliveries.c.status == "pending",
             deliveries.c.next_attempt_at <= now,
             or_(deliveries.c.lease_owner.is_(None), deliveries.c.lease_until < now),
         )
         .order_by(deliveries.c.next_attempt_at)
-        .limit(limit)
+        .limit(_OVERDUE_LOOKED_AT)
+        .subquery()
     )
+    turn = func.row_number().over(partition_by=overdue.c.account_id, order_by=overdue.c.next_attempt_at)
+    query = select(overdue.c.id).order_by(turn, overdue.c.next_attempt_at).limit(limit)
     return (await connection.execute(query)).scalars().all()
 
 

@@ -4,6 +4,7 @@ Asking is free and may be repeated; so trouble on the way is waited out until th
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from structlog.typing import FilteringBoundLogger
 
@@ -72,9 +73,9 @@ class CheckStep:
             return await self._collect.collect(job, answer)
         if self._clock.now() >= job.deadline_at:
             return await self._time_out(job, provider, operation)
-        if job.failures or answer.progress not in {None, job.progress}:
-            job = await self._claims.change(job, failures=0, progress=answer.progress)
-        return Pause(job, self._within(job, answer.poll_after_seconds))
+        if answer.progress not in {None, job.progress}:
+            job = await self._claims.change(job, progress=answer.progress)
+        return Pause(replace(job, failures=0), self._within(job, answer.poll_after_seconds))
 
     async def _troubled(self, job: Job, provider: Provider, operation: Operation, error: UpstreamError) -> Outcome:
         self._log.warning(
@@ -85,7 +86,8 @@ class CheckStep:
             return Ended(await self._claims.fail(job, JobFailure(code, error.message)))
         if self._clock.now() >= job.deadline_at:
             return await self._time_out(job, provider, operation)
-        job = await self._claims.change(job, failures=job.failures + 1)
+        # Counted in memory only: what the row counts at this step are tries to copy the outputs.
+        job = replace(job, failures=job.failures + 1)
         pause = max(_TROUBLE_PAUSE_SECONDS * 2 ** min(job.failures, 10), error.retry_after_seconds or 0.0)
         return Pause(job, self._within(job, pause))
 

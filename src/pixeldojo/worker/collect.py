@@ -1,6 +1,7 @@
 """The step that makes an upstream's outputs ours: copied, measured, kept; only then is the job completed."""
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from structlog.typing import FilteringBoundLogger
 
 from pixeldojo.assets.service import assets_folder
 from pixeldojo.assets.store import Asset
+from pixeldojo.blobs import BlobsUnavailable
 from pixeldojo.catalog.load import Catalog
 from pixeldojo.catalog.price import Quote, settle
 from pixeldojo.core.clock import Clock
@@ -19,9 +21,11 @@ from pixeldojo.media.probe import MediaFacts, UnreadableMedia
 from pixeldojo.net.fetch import FetchErrorKind, FetchFailed
 from pixeldojo.providers.contract import Finished, OutputFile
 from pixeldojo.worker.media_files import MediaFiles
+from pixeldojo.worker.outage import through_outage
 from pixeldojo.worker.outcome import Ended, GoOn, Outcome, Pause
 
-_FETCH_TRIES = 4
+_TRIES = 6
+_LONGEST_PAUSE_SECONDS = 30.0
 _TIMED_KINDS = frozenset({"video", "audio"})
 _EXTENSIONS = {
     "image/jpeg": "jpg",
@@ -65,28 +69,47 @@ class CollectStep:
 
     async def collect(self, job: Job, finished: Finished) -> Outcome:
         """Copy what the upstream gave and complete the job."""
-        job = await self._claims.begin_collect(job, finished.upstream_cost)
-        quote = Quote.from_json(job.quote)
-        if not finished.outputs:
-            return await self._broken(job, "the upstream finished without an output")
         try:
-            async with self._files.scratch_folder() as folder:
-                found = [
-                    await self._keep(job, output, position, folder) for position, output in enumerate(finished.outputs)
-                ]
+            job = await through_outage(self._clock, lambda: self._claims.begin_collect(job, finished.upstream_cost))
+            if not finished.outputs:
+                return await self._broken(job, "the upstream finished without an output")
+            found = await self._copy(job, finished)
         except UnreadableMedia as error:
             return await self._broken(job, f"the upstream gave a file that cannot be used: {error}")
-        except FetchFailed as error:
-            return await self._not_fetched(job, error)
+        except (FetchFailed, BlobsUnavailable) as error:
+            return await self._not_copied(job, error)
         finally:
             _discard(finished)
-        captured = settle(quote, outputs_delivered=len(found), measured_seconds=_measured_seconds(found))
-        return Ended(await self._claims.complete(job, found, captured))
+        return await self._complete(job, found)
 
-    async def _keep(self, job: Job, output: OutputFile, position: int, folder: Path) -> Asset:
+    async def _complete(self, job: Job, found: list[Asset]) -> Outcome:
+        quote = Quote.from_json(job.quote)
+        captured = settle(quote, outputs_delivered=len(found), measured_seconds=_measured_seconds(found))
+        return Ended(await through_outage(self._clock, lambda: self._claims.complete(job, found, captured)))
+
+    async def _copy(self, job: Job, finished: Finished) -> list[Asset]:
+        """Copy the outputs, as many as were asked for; where they can be had only now, try a few times."""
+        while True:
+            try:
+                return await self._copy_once(job, finished)
+            except (FetchFailed, BlobsUnavailable) as error:
+                if job.operation is not None or self._is_hopeless(job, error):
+                    raise
+            job = replace(job, failures=job.failures + 1)
+            await self._clock.sleep(_pause_seconds(job.failures))
+
+    async def _copy_once(self, job: Job, finished: Finished) -> list[Asset]:
+        promised = self._catalog.find(job.model_id).output
+        outputs = finished.outputs[: promised.count(job.input)]
+        async with self._files.scratch_folder() as folder:
+            return [
+                await self._keep(job, promised.kind, output, position, folder)
+                for position, output in enumerate(outputs)
+            ]
+
+    async def _keep(self, job: Job, expected: str, output: OutputFile, position: int, folder: Path) -> Asset:
         path = await self._on_disk(output, folder / str(position))
         facts = await self._files.measure(path)
-        expected = self._catalog.find(job.model_id).output.kind
         if facts.kind != expected:
             raise UnreadableMedia(f"it is {facts.content_type}, and this model makes {expected}")
         asset = _describe(job, facts, position, await self._files.digest(path), self._clock)
@@ -102,15 +125,20 @@ class CollectStep:
             await self._files.fetch(output.url, path)
         return path
 
-    async def _not_fetched(self, job: Job, error: FetchFailed) -> Outcome:
-        """An output could not be copied: the upstream still has it, so ask for it again a few times."""
-        self._log.warning("output could not be fetched", job_id=job.id, kind=error.kind, why=error.message)
-        is_hopeless = error.kind in {FetchErrorKind.REFUSED, FetchErrorKind.TOO_LARGE}
-        if is_hopeless or job.operation is None or job.failures + 1 >= _FETCH_TRIES:
+    async def _not_copied(self, job: Job, error: FetchFailed | BlobsUnavailable) -> Outcome:
+        """The upstream still has the outputs: ask for them again, a few times or while our own store is away."""
+        self._log.warning("output could not be copied", job_id=job.id, why=str(error), failures=job.failures + 1)
+        if job.operation is None or self._is_hopeless(job, error):
             return await self._broken(job, "the upstream's output could not be copied")
         failures = job.failures + 1
         job = await self._claims.change(await self._claims.ask_again(job), failures=failures)
-        return Pause(job, float(2**failures))
+        return Pause(job, _pause_seconds(failures))
+
+    def _is_hopeless(self, job: Job, error: FetchFailed | BlobsUnavailable) -> bool:
+        is_last_try = job.failures + 1 >= _TRIES
+        if isinstance(error, BlobsUnavailable):
+            return is_last_try and self._clock.now() >= job.deadline_at
+        return is_last_try or error.kind in {FetchErrorKind.REFUSED, FetchErrorKind.TOO_LARGE}
 
     async def _broken(self, job: Job, what: str) -> Outcome:
         failure = JobFailure(JobFailureCode.UPSTREAM_ERROR, f"The job failed: {what}. You were not charged.")
@@ -139,11 +167,15 @@ def _describe(job: Job, facts: MediaFacts, position: int, sha256: str, clock: Cl
 
 
 def _measured_seconds(found: list[Asset]) -> Decimal | None:
-    """Return the length of what was made, by which models without a length input are charged."""
+    """Return the mean length of what was made, by which models without a length input are charged."""
     lengths = [asset.duration_seconds for asset in found if asset.kind in _TIMED_KINDS]
     if not lengths or any(length is None for length in lengths):
         return None
-    return sum((Decimal(str(length)) for length in lengths), Decimal(0))
+    return sum((Decimal(str(length)) for length in lengths), Decimal(0)) / len(lengths)
+
+
+def _pause_seconds(failures: int) -> float:
+    return float(min(_LONGEST_PAUSE_SECONDS, 2**failures))
 
 
 def _discard(finished: Finished) -> None:

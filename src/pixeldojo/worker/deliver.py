@@ -1,15 +1,16 @@
 """The step that sends webhooks: signed, bounded, and fair, so that a dead receiver never holds up another's.
 
-Each destination has a few places of its own, and only what has one may take one of the places all share. Hints for a
-destination that already has many waiting are dropped; the sweep brings them again.
+A destination has one place until it answers quickly, then twice as many with every quick answer; one that is slow or
+silent is back to one place. Destinations take turns. Hints for a destination that already has many waiting are
+dropped; the sweep brings them again.
 """
 
 import asyncio
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import deque
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Final
 from urllib.parse import urlsplit
 
 from structlog.typing import FilteringBoundLogger
@@ -23,18 +24,29 @@ from pixeldojo.webhooks.service import WebhooksService
 from pixeldojo.webhooks.signature import headers
 from pixeldojo.webhooks.store import Attempt, Delivery
 
-TIMEOUT_SECONDS = 15.0
+TIMEOUT_SECONDS: Final = 15.0
+LONGEST_RETRY_AFTER_SECONDS: Final = 5 * 3_600.0
+"""The longest gap of the schedule. A receiver that asks for more is asked again then, not given up."""
+
 _LEASE_SECONDS = 60.0
-_AT_ONCE = 256
+# Below the connections there are to strangers' addresses, so that downloads get some too.
+_AT_ONCE = 200
 _AT_ONCE_PER_DESTINATION = 8
+_QUICK_SECONDS = 2.0
 _WAITING_PER_DESTINATION = 1_000
+_IN_HAND_LIMIT = 20_000
 _ERROR_LIMIT = 400
 
 
 @dataclass(slots=True)
 class _Destination:
-    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE_PER_DESTINATION))
-    waiting: int = 0
+    """One receiver: what waits for it, how many attempts it has and may have at a time."""
+
+    name: str
+    waiting: deque[str] = field(default_factory=deque)
+    busy: int = 0
+    places: int = 1
+    has_turn: bool = False
 
 
 class Deliverer:
@@ -56,24 +68,27 @@ class Deliverer:
         self._clock = clock
         self._log = log
         self._owner = owner
-        self._places = asyncio.Semaphore(_AT_ONCE)
         self._destinations: dict[str, _Destination] = {}
+        self._turns: deque[_Destination] = deque()
+        self._in_hand: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_stopping = False
 
     async def take(self, delivery_id: str) -> None:
         """Take in the delivery that a hint announced; the sending goes on after this returns."""
-        if self._is_stopping:
+        if self._is_stopping or delivery_id in self._in_hand or len(self._in_hand) >= _IN_HAND_LIMIT:
             return
         delivery = await self._webhooks.find(delivery_id)
-        if delivery is None or delivery.next_attempt_at is None:
+        if delivery is None or delivery.next_attempt_at is None or self._is_stopping or delivery_id in self._in_hand:
             return
-        destination = urlsplit(delivery.url).netloc
-        if self._waiting(destination) >= _WAITING_PER_DESTINATION:
+        name = urlsplit(delivery.url).netloc
+        destination = self._destinations.setdefault(name, _Destination(name))
+        if len(destination.waiting) >= _WAITING_PER_DESTINATION:
             return
-        task = asyncio.create_task(self._deliver(delivery_id, destination), name=f"deliver {delivery_id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._in_hand.add(delivery_id)
+        destination.waiting.append(delivery_id)
+        self._give_turn(destination)
+        self._start_attempts()
 
     async def stop(self, seconds: float) -> None:
         """Take nothing more in, let attempts under way end for that many seconds, give the rest back."""
@@ -83,36 +98,48 @@ class Deliverer:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        await self._webhooks.release_leases(self._owner)
-
-    def _waiting(self, destination: str) -> int:
-        known = self._destinations.get(destination)
-        return known.waiting if known else 0
-
-    async def _deliver(self, delivery_id: str, destination: str) -> None:
         try:
-            with self._place_of(destination) as place:
-                async with place.places, self._places:
-                    if self._is_stopping:
-                        return
-                    delivery = await self._webhooks.claim(delivery_id, self._owner, _LEASE_SECONDS)
-                    if delivery is not None:
-                        await self._attempt(delivery)
+            await self._webhooks.release_leases(self._owner)
+        except Exception:  # noqa: BLE001  with the database away the leases run out by themselves
+            self._log.exception("deliveries could not be given back")
+
+    def _give_turn(self, destination: _Destination) -> None:
+        if destination.waiting and destination.busy < destination.places and not destination.has_turn:
+            destination.has_turn = True
+            self._turns.append(destination)
+
+    def _start_attempts(self) -> None:
+        while self._turns and len(self._tasks) < _AT_ONCE and not self._is_stopping:
+            destination = self._turns.popleft()
+            destination.has_turn = False
+            destination.busy += 1
+            delivery_id = destination.waiting.popleft()
+            task = asyncio.create_task(self._deliver(delivery_id, destination), name=f"deliver {delivery_id}")
+            self._tasks.add(task)
+            task.add_done_callback(self._forget)
+            self._give_turn(destination)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._start_attempts()
+
+    async def _deliver(self, delivery_id: str, destination: _Destination) -> None:
+        try:
+            delivery = await self._webhooks.claim(delivery_id, self._owner, _LEASE_SECONDS)
+            if delivery is not None:
+                is_quick = await self._attempt(delivery)
+                destination.places = min(2 * destination.places, _AT_ONCE_PER_DESTINATION) if is_quick else 1
         except Exception:  # noqa: BLE001  the row is still pending: its lease runs out and the sweep brings it again
             self._log.exception("delivery broke", delivery_id=delivery_id)
-
-    @contextmanager
-    def _place_of(self, destination: str) -> Iterator[_Destination]:
-        place = self._destinations.setdefault(destination, _Destination())
-        place.waiting += 1
-        try:
-            yield place
         finally:
-            place.waiting -= 1
-            if place.waiting == 0:
-                self._destinations.pop(destination, None)
+            self._in_hand.discard(delivery_id)
+            destination.busy -= 1
+            self._give_turn(destination)
+            if not destination.busy and not destination.waiting:
+                self._destinations.pop(destination.name, None)
 
-    async def _attempt(self, delivery: Delivery) -> None:
+    async def _attempt(self, delivery: Delivery) -> bool:
+        """Send a delivery and record what came of it; say whether the receiver answered quickly."""
         secrets = await self._accounts.webhook_secrets(delivery.account_id)
         started_at, started = self._clock.now(), self._clock.monotonic()
         body = delivery.body.encode()
@@ -126,7 +153,8 @@ class Deliverer:
         seconds = self._clock.monotonic() - started
         status = None if answer is None else answer.status
         attempt = Attempt(delivery.attempt_count + 1, started_at, seconds, status, error)
-        retry_after = None if answer is None else retry_after_seconds(answer.headers.get("retry-after"))
+        header = None if answer is None else answer.headers.get("retry-after")
+        retry_after = retry_after_seconds(header, self._clock.now())
         outcome = await self._webhooks.record(delivery, attempt, retry_after)
         self._log.info(
             "webhook attempt",
@@ -138,15 +166,24 @@ class Deliverer:
             outcome=outcome,
             seconds=round(seconds, 3),
         )
+        return answer is not None and seconds <= _QUICK_SECONDS
 
 
-def retry_after_seconds(value: str | None) -> float | None:
-    """Read a Retry-After header: seconds, or an HTTP date; None when there is none that can be read."""
-    if not value:
-        return None
-    if value.strip().isdigit():
-        return float(value.strip()[:9])
+def retry_after_seconds(value: str | None, now: datetime) -> float | None:
+    """Read a Retry-After header: seconds, or an HTTP date; None when there is none that can be read.
+
+    Never more than `LONGEST_RETRY_AFTER_SECONDS`, never less than 0.
+    """
+    text = (value or "").strip()
+    seconds = float(text) if text.isascii() and text.isdigit() else _seconds_until(text, now)
+    return None if seconds is None else min(max(seconds, 0.0), LONGEST_RETRY_AFTER_SECONDS)
+
+
+def _seconds_until(date: str, now: datetime) -> float | None:
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError):
+        moment = parsedate_to_datetime(date)
+    except (OverflowError, TypeError, ValueError):
         return None
+    # HTTP dates are UTC, also where an old form leaves the zone out.
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return (aware - now).total_seconds()

@@ -10,7 +10,7 @@ from pixeldojo.catalog.inputs import MediaValue, media_values
 from pixeldojo.catalog.schema import Model
 from pixeldojo.core.errors import Expired, NotFound
 from pixeldojo.jobs.claims import JobClaims
-from pixeldojo.jobs.inline_media import inline_digest
+from pixeldojo.jobs.inline_media import inline_digest, place_of
 from pixeldojo.jobs.job import Job
 from pixeldojo.media.probe import MediaFacts, UnreadableMedia
 from pixeldojo.net.fetch import FetchErrorKind, FetchFailed
@@ -19,6 +19,8 @@ from pixeldojo.worker.media_files import MediaFiles
 
 # Weights and transcripts go to the upstream as addresses; there is nothing for us to decode.
 _OPAQUE_KIND = "file"
+# A request timed out, came too early, or was one too many; from 500 on it is the server that is in trouble.
+_PASSING_STATUSES = frozenset({408, 425, 429})
 _SERVER_ERROR = 500
 
 
@@ -50,23 +52,22 @@ class InputCollector:
         wanted = [media for media in media_values(model, job.input) if media.kind != _OPAQUE_KIND]
         if not wanted:
             return job, ()
-        found = tuple([await self._keep(job.id, media) for media in wanted])
-        job = await self._claims.change(job, input_files=tuple(asdict(file) for file in found))
+        found = tuple([await self._keep(job, media) for media in wanted])
+        job = await self._claims.change(job, input_files=tuple(asdict(file) for file in found), failures=0)
         return job, found
 
     def media_urls(self, files: tuple[InputFile, ...]) -> Mapping[tuple[str, int], str]:
         """Return, by parameter and index, the address under which an upstream can fetch a file."""
         return {(file.parameter, file.index): file.source_url for file in files if file.source_url is not None}
 
-    async def _keep(self, job_id: str, media: MediaValue) -> InputFile:
-        where = media.parameter if not media.index else f"{media.parameter}[{media.index}]"
+    async def _keep(self, job: Job, media: MediaValue) -> InputFile:
+        where = place_of(media, job.input)
         try:
-            blob_key, facts = await self._fetch(job_id, media)
+            blob_key, facts = await self._fetch(job.id, media)
         except (UnreadableMedia, Expired, NotFound) as error:
             raise UnusableInput(f"{where}: {error}") from error
         except FetchFailed as error:
-            may_pass = error.kind in {FetchErrorKind.NETWORK, FetchErrorKind.TIMEOUT}
-            if may_pass or (error.status or 0) >= _SERVER_ERROR:
+            if _may_pass(error):
                 raise InputNotReady(f"{where}: {error.message}") from error
             raise UnusableInput(f"{where}: {error.message}") from error
         if facts.kind != media.kind:
@@ -107,6 +108,12 @@ class InputCollector:
     async def _measured(self, blob_key: str) -> tuple[str, MediaFacts]:
         async with self._files.blobs.local_path(blob_key) as path:
             return blob_key, await self._files.measure(path)
+
+
+def _may_pass(error: FetchFailed) -> bool:
+    if error.kind in {FetchErrorKind.NETWORK, FetchErrorKind.TIMEOUT}:
+        return True
+    return error.status is not None and (error.status >= _SERVER_ERROR or error.status in _PASSING_STATUSES)
 
 
 def _an(kind: str) -> str:

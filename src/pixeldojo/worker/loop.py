@@ -5,8 +5,7 @@ that was paused past its lease finds its fence outdated at the next write and dr
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -27,6 +26,8 @@ _LONGEST_WAIT_SECONDS = 60.0
 _FAULTS_BEFORE_FAILING = 8
 _LONGEST_FAULT_PAUSE_SECONDS = 60.0
 _RENEWALS_PER_LEASE = 3
+# Hints that wait for a slot; those beyond are left to the sweep, so that hints of other kinds get through.
+_WAITING_LIMIT = 32
 
 
 @dataclass(slots=True)
@@ -63,6 +64,8 @@ class Worker:
         self._lease_seconds = lease_seconds
         self._slots = asyncio.Semaphore(max_jobs)
         self._carried: dict[str, _Carried] = {}
+        self._coming: set[str] = set()
+        self._waiting_count = 0
         self._is_stopping = False
 
     @property
@@ -72,58 +75,86 @@ class Worker:
 
     async def take(self, job_id: str) -> None:
         """Take in the job that a hint announced; do nothing when another worker has it or it has ended."""
-        if self._is_stopping or job_id in self._carried:
+        if self._is_stopping or job_id in self._carried or self._waiting_count >= _WAITING_LIMIT:
             return
-        await self._slots.acquire()
+        self._waiting_count += 1
         try:
-            job = None if self._is_stopping else await self._claims.claim(job_id, self._owner, self._lease_seconds)
-        except BaseException:
-            self._slots.release()
-            raise
+            await self._slots.acquire()
+        finally:
+            self._waiting_count -= 1
+        is_taken = False
+        self._coming.add(job_id)
+        try:
+            is_taken = await self._claim(job_id)
+        finally:
+            self._coming.discard(job_id)
+            if not is_taken:
+                self._slots.release()
+
+    async def _claim(self, job_id: str) -> bool:
+        if self._is_stopping:
+            return False
+        job = await self._claims.claim(job_id, self._owner, self._lease_seconds)
         if job is None or job_id in self._carried:
-            self._slots.release()
-            return
-        task = asyncio.create_task(self._carry(job), name=f"carry {job_id}")
-        self._carried[job_id] = _Carried(job.fence, task)
+            return False
+        self._carried[job_id] = _Carried(job.fence, asyncio.create_task(self._carry(job), name=f"carry {job_id}"))
+        return True
 
     async def keep_leases(self) -> None:
         """Renew the leases of all jobs in hand until cancelled; drop the jobs that are no longer ours."""
         while True:
             await self._clock.sleep(self._lease_seconds / _RENEWALS_PER_LEASE)
-            if not self._carried:
-                continue
+            before = dict(self._carried)
             try:
                 ours = await self._claims.renew_leases(self._owner, self._lease_seconds)
+                await self._give_back_strays(ours)
             except Exception:  # noqa: BLE001  the database may be away; fences keep us honest meanwhile
                 self._log.exception("leases could not be renewed")
                 continue
-            self._compare(ours)
+            self._compare(before, ours)
 
     async def stop(self, seconds: float) -> None:
-        """Take nothing more in, let calls under way finish for that many seconds, and give every job back."""
-        self._is_stopping = True
-        for carried in list(self._carried.values()):
-            if carried.is_waiting:
-                carried.task.cancel()
-        tasks = [carried.task for carried in self._carried.values()]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=seconds)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
-        with suppress(Exception):
-            given_back = await self._claims.release_leases(self._owner)
-            if given_back:
-                self._log.info("jobs given back", count=given_back)
+        """Take nothing more in, let calls under way finish for that many seconds, and give every job back.
 
-    def _compare(self, ours: Mapping[str, tuple[int, bool]]) -> None:
-        for job_id, carried in list(self._carried.items()):
+        Jobs that only wait go back at once, so that others need not wait for the calls.
+        """
+        self._is_stopping = True
+        waiting = {job_id: carried.task for job_id, carried in self._carried.items() if carried.is_waiting}
+        busy = [carried.task for job_id, carried in self._carried.items() if job_id not in waiting]
+        await _cancel(waiting.values())
+        await self._give_back(list(waiting))
+        if busy:
+            _, late = await asyncio.wait(busy, timeout=seconds)
+            await _cancel(late)
+        await self._give_back(None)
+
+    async def _give_back(self, job_ids: list[str] | None) -> None:
+        """Give back some jobs, or all."""
+        try:
+            if job_ids is None:
+                count = await self._claims.release_leases(self._owner)
+            else:
+                count = await self._claims.give_back(self._owner, job_ids)
+        except Exception:  # noqa: BLE001  with the database away the leases run out by themselves
+            self._log.exception("jobs could not be given back")
+        else:
+            if count:
+                self._log.info("jobs given back", count=count)
+
+    async def _give_back_strays(self, ours: Iterable[str]) -> None:
+        """Give back jobs whose lease is ours and that nobody here carries: a fault made us drop them."""
+        strays = [job_id for job_id in ours if job_id not in self._carried and job_id not in self._coming]
+        if strays and await self._claims.give_back(self._owner, strays):
+            self._log.warning("jobs given back that nobody carried", count=len(strays))
+
+    def _compare(self, before: Mapping[str, _Carried], ours: Mapping[str, tuple[int, bool]]) -> None:
+        for job_id, carried in before.items():
+            if self._carried.get(job_id) is not carried:
+                continue
             fence, is_cancel_wished = ours.get(job_id, (None, False))
-            if fence is not None and fence != carried.fence:
-                self._log.warning("lease lost", job_id=job_id)
-                carried.task.cancel()
-            elif is_cancel_wished and not carried.is_cancel_known:
-                carried.is_cancel_known = True
+            if fence != carried.fence or (is_cancel_wished and not carried.is_cancel_known):
+                carried.is_cancel_known = is_cancel_wished
+                # It is looked up again, and dropped where it is no longer ours.
                 self._engine.notify(job_id)
 
     async def _carry(self, job: Job) -> None:
@@ -132,17 +163,24 @@ class Worker:
                 await self._carry_through(job)
             except LeaseLost:
                 self._log.info("job dropped: another has it, or it has ended")
-            except asyncio.CancelledError:
-                if not self._is_stopping:
-                    self._log.info("job dropped: its lease is lost")
+            except Exception:  # noqa: BLE001  not even the fault could be written down; whoever comes later goes on
+                self._log.exception("job dropped")
+                await self._put_aside(job)
             finally:
                 del self._carried[job.id]
                 self._slots.release()
 
+    async def _put_aside(self, job: Job) -> None:
+        try:
+            await self._claims.park(job, _LONGEST_FAULT_PAUSE_SECONDS)
+        except LeaseLost:
+            return
+        except Exception:  # noqa: BLE001  it is a stray now, which is found when leases are renewed
+            self._log.exception("job could not be put aside")
+
     async def _carry_through(self, job: Job) -> None:
         async with self._engine.listen(job.id) as changed:
             while not self._is_stopping:
-                changed.clear()
                 outcome = await self._take_step(job)
                 match outcome:
                     case Ended(ended):
@@ -163,7 +201,11 @@ class Worker:
             is_woken = await self._clock.wait(changed, seconds)
         finally:
             carried.is_waiting = False
-        return await self._claims.reload(job) if is_woken else job
+        if not is_woken:
+            return job
+        # Before looking: what changes while we look wakes us once more.
+        changed.clear()
+        return await self._claims.reload(job)
 
     async def _take_step(self, job: Job) -> Outcome:
         try:
@@ -182,3 +224,11 @@ class Worker:
             return Ended(await self._claims.fail(job, fault))
         job = await self._claims.change(job, failures=job.failures + 1)
         return Pause(job, min(_LONGEST_FAULT_PAUSE_SECONDS, 0.5 * 2**job.failures))
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks and return when they are gone."""
+    gone = list(tasks)
+    for task in gone:
+        task.cancel()
+    await asyncio.gather(*gone, return_exceptions=True)

@@ -1,6 +1,6 @@
 """Which upstreams a job can go to: the sandbox in test mode, the catalog's upstreams with an adapter in live mode."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pixeldojo.catalog.bind import bind, choose_upstreams
@@ -36,6 +36,15 @@ class Router:
             for upstream in choose_upstreams(model, job.input, files)
             if upstream.provider in self._providers
         )
+
+
+def next_turn(routes: Sequence[Route], turn: int, closed: Collection[str]) -> int | None:
+    """Return whose turn it is after `turn`, going round, without providers that are closed; None when all are."""
+    for distance in range(1, len(routes) + 1):
+        candidate = (turn + distance) % len(routes)
+        if routes[candidate].provider.name not in closed:
+            return candidate
+    return None
 
 
 def build_call(

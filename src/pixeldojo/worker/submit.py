@@ -4,7 +4,8 @@
 resubmit-safe gets the same attempt again; any other job ends `upstream_unknown`, uncharged, never sent twice.
 """
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 from structlog.typing import FilteringBoundLogger
 
@@ -18,6 +19,7 @@ from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.job import Job
 from pixeldojo.jobs.states import Step
 from pixeldojo.providers.contract import (
+    Call,
     Finished,
     HttpClient,
     InputFile,
@@ -27,12 +29,13 @@ from pixeldojo.providers.contract import (
 )
 from pixeldojo.worker.collect import CollectStep
 from pixeldojo.worker.inputs import InputCollector, InputNotReady, UnusableInput
+from pixeldojo.worker.outage import through_outage
 from pixeldojo.worker.outcome import Ended, GoOn, Outcome, Pause
-from pixeldojo.worker.route import Route, Router, build_call
+from pixeldojo.worker.route import Route, Router, build_call, next_turn
 
-# Refusals before acceptance that are worth another try, and how many tries all upstreams share.
+# Refusals before acceptance that are worth another try: how often each upstream is asked.
 _TRIES = 6
-_RESUBMITS = 3
+_REPEATS = 3
 _INPUT_TRIES = 3
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -72,12 +75,15 @@ class SubmitStep:
         try:
             job, model, files = await self._prepare(job)
             routes = self._router.routes(model, job, files)
-            route = _choose(job, model, routes)
+            route = await self._choose(job, model, routes)
         except InputNotReady as error:
             return await self._later(job, str(error))
         except _CannotRun as error:
             return Ended(await self._claims.fail(job, error.failure))
-        return await self._submit(job, model, files, route, len(routes))
+        attempt_id = job.attempt_id or new_id(IdKind.ATTEMPT, self._clock.now())
+        # Whatever can go wrong in building the call does so before it counts as made.
+        call = build_call(route, model, job, files, attempt_id, self._inputs.media_urls(files))
+        return await self._submit(job, call, route, routes)
 
     async def _prepare(self, job: Job) -> tuple[Job, Model, tuple[InputFile, ...]]:
         """Return the job with its model and its files, ready to be sent."""
@@ -89,56 +95,83 @@ class SubmitStep:
             job, files = await self._inputs.collect(job, model)
         except NotFound as error:
             gone = JobFailure(JobFailureCode.UPSTREAM_UNAVAILABLE, "This model is no longer offered here.")
-            raise _CannotRun(gone) from error
+            raise _CannotRun(_UNKNOWN if _is_repeat(job) else gone) from error
         except UnusableInput as error:
             raise _CannotRun(JobFailure(JobFailureCode.INVALID_INPUT, str(error))) from error
         return job, model, files
 
-    async def _submit(
-        self, job: Job, model: Model, files: tuple[InputFile, ...], route: Route, route_count: int
-    ) -> Outcome:
-        attempt_id = job.attempt_id or new_id(IdKind.ATTEMPT, self._clock.now())
+    async def _choose(self, job: Job, model: Model, routes: Sequence[Route]) -> Route:
+        """Return the upstream whose turn it is; for a repeat, the one that may have the work already."""
+        if _is_repeat(job):
+            return await self._choose_again(job, routes)
+        if not routes:
+            message = f"No upstream of {model.id} is set up on this server; its operator has to add credentials."
+            raise _CannotRun(JobFailure(JobFailureCode.UPSTREAM_UNAVAILABLE, message))
+        return routes[job.upstream_index % len(routes)]
+
+    async def _choose_again(self, job: Job, routes: Sequence[Route]) -> Route:
+        attempts = await self._claims.attempts(job)
+        asked = {(attempt.provider, attempt.endpoint) for attempt in attempts if attempt.id == job.attempt_id}
+        for route in routes:
+            is_harmless = route.provider.is_resubmit_safe and job.failures < _REPEATS
+            if is_harmless and (route.provider.name, route.endpoint) in asked:
+                return route
+        raise _CannotRun(_UNKNOWN)
+
+    async def _submit(self, job: Job, call: Call, route: Route, routes: Sequence[Route]) -> Outcome:
+        if _is_repeat(job):
+            job = replace(job, failures=job.failures + 1)
         job = await self._claims.begin_submit(
             job,
-            attempt_id=attempt_id,
+            attempt_id=call.attempt_id,
             provider=route.provider.name,
             endpoint=route.endpoint,
             upstream_index=job.upstream_index,
         )
-        media_urls = self._inputs.media_urls(files)
         try:
-            call = build_call(route, model, job, files, attempt_id, media_urls)
             answer = await route.provider.submit(call, self._http)
         except UpstreamError as error:
-            return await self._refused(job, error, route, route_count)
+            return await self._refused(job, error, route, routes)
         if isinstance(answer, Finished):
             return await self._collect.collect(job, answer)
-        return GoOn(await self._claims.accept(job, _operation_json(answer, route), answer.id))
+        handle = _operation_json(answer, route)
+        return GoOn(await through_outage(self._clock, lambda: self._claims.accept(job, handle, answer.id)))
 
-    async def _refused(self, job: Job, error: UpstreamError, route: Route, route_count: int) -> Outcome:
+    async def _refused(self, job: Job, error: UpstreamError, route: Route, routes: Sequence[Route]) -> Outcome:
         self._log.warning(
             "upstream refused a submit", job_id=job.id, provider=route.provider.name, kind=error.kind, why=error.message
         )
         if error.kind in _FINAL_REFUSALS:
             failure = JobFailure(_FINAL_REFUSALS[error.kind], error.message)
             return Ended(await self._claims.fail(job, failure))
-        if error.kind == UpstreamErrorKind.UNKNOWN:
-            return await self._unanswered(job, route)
         if error.is_final:
             return Ended(await self._claims.fail(job, JobFailure(JobFailureCode.UPSTREAM_ERROR, error.message)))
-        following = job.upstream_index + 1
+        if error.kind == UpstreamErrorKind.UNKNOWN:
+            return await self._unanswered(job, route)
+        return await self._elsewhere_or_later(job, error, route, routes)
+
+    async def _elsewhere_or_later(
+        self, job: Job, error: UpstreamError, route: Route, routes: Sequence[Route]
+    ) -> Outcome:
+        """The next upstream's turn: at once, or after a pause where all have been asked in this round."""
+        attempts = await self._claims.attempts(job)
+        closed = {attempt.provider for attempt in attempts if attempt.outcome == UpstreamErrorKind.UNAUTHORIZED}
+        if error.kind == UpstreamErrorKind.UNAUTHORIZED:
+            closed.add(route.provider.name)
+        turn = job.upstream_index % len(routes)
+        following = next_turn(routes, turn, closed)
         job = await self._claims.refuse(
-            job, outcome=error.kind, message=error.message, upstream_index=following % route_count
+            job, outcome=error.kind, message=error.message, upstream_index=turn if following is None else following
         )
-        is_last = error.kind == UpstreamErrorKind.UNAUTHORIZED and following >= route_count
-        if is_last or job.failures >= _TRIES * route_count:
-            spent = JobFailure(
-                JobFailureCode.UPSTREAM_UNAVAILABLE, f"No upstream took the job. The last one said: {error.message}"
-            )
-            return Ended(await self._claims.fail(job, spent))
-        if following < route_count:
-            return GoOn(job)
-        return Pause(job, max(_pause_seconds(job.failures), error.retry_after_seconds or 0.0))
+        if following is not None and len(attempts) < _TRIES * len(routes):
+            if following > turn:
+                return GoOn(job)
+            rounds = -(-len(attempts) // len(routes))
+            pause = max(_pause_seconds(rounds), error.retry_after_seconds or 0.0)
+            if pause < (job.deadline_at - self._clock.now()).total_seconds():
+                return Pause(job, pause)
+        why = f"No upstream took the job. The last one said: {error.message}"
+        return Ended(await self._claims.fail(job, JobFailure(JobFailureCode.UPSTREAM_UNAVAILABLE, why)))
 
     async def _later(self, job: Job, why: str) -> Outcome:
         """An input's server did not answer: try again a few times before the job fails for it."""
@@ -149,10 +182,9 @@ class SubmitStep:
 
     async def _unanswered(self, job: Job, route: Route) -> Outcome:
         """The upstream may have the work. Repeat only where that is proven harmless."""
-        if not route.provider.is_resubmit_safe or job.failures >= _RESUBMITS:
+        if not route.provider.is_resubmit_safe or job.failures >= _REPEATS:
             return Ended(await self._claims.fail(job, _UNKNOWN))
-        job = await self._claims.change(job, failures=job.failures + 1)
-        return Pause(job, _pause_seconds(job.failures))
+        return Pause(job, _pause_seconds(job.failures + 1))
 
 
 _UNKNOWN = JobFailure(
@@ -170,27 +202,20 @@ class _CannotRun(Exception):
         self.failure = failure
 
 
+def _is_repeat(job: Job) -> bool:
+    """Whether an upstream may have the work of this job although no answer came."""
+    return job.step == Step.SUBMITTING
+
+
 def _reason_to_end(job: Job, clock: Clock) -> JobFailure | None:
     """Return why a job that no upstream has seen should not be sent any more."""
-    if job.step == Step.SUBMITTING:
+    if _is_repeat(job):
         return None
     if job.cancel_requested_at is not None:
         return JobFailure(JobFailureCode.CANCELED, "The job was cancelled before it was submitted.")
     if clock.now() >= job.deadline_at:
         return JobFailure(JobFailureCode.TIMEOUT, "No upstream took the job in time. You were not charged.")
     return None
-
-
-def _choose(job: Job, model: Model, routes: tuple[Route, ...]) -> Route:
-    """Return the upstream whose turn it is."""
-    if not routes:
-        message = f"No upstream of {model.id} is set up on this server; its operator has to add credentials."
-        raise _CannotRun(JobFailure(JobFailureCode.UPSTREAM_UNAVAILABLE, message))
-    route = routes[job.upstream_index % len(routes)]
-    is_repeat = job.step == Step.SUBMITTING
-    if is_repeat and (not route.provider.is_resubmit_safe or job.failures > _RESUBMITS):
-        raise _CannotRun(_UNKNOWN)
-    return route
 
 
 def _operation_json(operation: Operation, route: Route) -> dict[str, JsonValue]:

@@ -1,5 +1,8 @@
 """The step that loses nothing: finds due jobs and deliveries that no hint announced, and ends what has expired."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 from structlog.typing import FilteringBoundLogger
 
 from pixeldojo.core.clock import Clock
@@ -37,23 +40,40 @@ class Sweep:
         self._forget_at = 0.0
 
     async def run_forever(self) -> None:
-        """Sweep until cancelled. A sweep that fails is logged and the next one tries again."""
-        while True:
-            try:
-                await self.run_once()
-            except Exception:  # noqa: BLE001  the database may be away for a while; the sweep outlives it
-                self._log.exception("sweep failed")
-            await self._clock.sleep(self._every_seconds)
+        """Sweep until cancelled. What fails is logged and tried again; nothing waits for anything else."""
+        async with asyncio.TaskGroup() as rounds:
+            for work in (self.announce_jobs, self.announce_deliveries, self.end_expired):
+                rounds.create_task(self._repeat(work), name=f"sweep {work.__name__}")
 
     async def run_once(self) -> None:
-        """Announce what is due and purge what has expired."""
+        """Announce what is due and end what has expired."""
+        await self.announce_jobs()
+        await self.announce_deliveries()
+        await self.end_expired()
+
+    async def announce_jobs(self) -> None:
+        """Announce the jobs whose step is due and that nobody holds."""
         for job_id in await self._claims.due(_BATCH):
             await self._engine.announce(Hint.JOB, job_id)
+
+    async def announce_deliveries(self) -> None:
+        """Announce the webhooks whose attempt is due."""
         for delivery_id in await self._webhooks.due(_BATCH):
             await self._engine.announce(Hint.DELIVERY, delivery_id)
+
+    async def end_expired(self) -> None:
+        """Delete what belongs to jobs whose time is over, and now and then old idempotency keys."""
+        if self._clock.monotonic() >= self._forget_at:
+            await self._ending.forget_answers()
+            self._forget_at = self._clock.monotonic() + _FORGET_EVERY_SECONDS
         purged = await self._ending.purge_expired(_PURGE_BATCH)
         if purged:
             self._log.info("expired jobs purged", count=purged)
-        if self._clock.monotonic() >= self._forget_at:
-            self._forget_at = self._clock.monotonic() + _FORGET_EVERY_SECONDS
-            await self._ending.forget_answers()
+
+    async def _repeat(self, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await work()
+            except Exception:  # noqa: BLE001  the database may be away for a while; the sweep outlives it
+                self._log.exception("sweep failed", work=work.__name__)
+            await self._clock.sleep(self._every_seconds)
