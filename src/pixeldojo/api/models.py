@@ -11,7 +11,7 @@ from pixeldojo.catalog import texts
 
 router = APIRouter(tags=["models"], dependencies=[Depends(count_public)])
 
-ModelId = Annotated[str, Path(alias="apiId", description="A model's `apiId`, such as `flux-1.1-pro`.")]
+ModelId = Annotated[str, Path(alias="apiId", description="A model's `apiId`.", examples=["flux-1.1-pro"])]
 
 
 @router.get(

@@ -37,8 +37,16 @@ _RUN_HEADERS = {
     "Idempotent-Replayed": _header("`true` where the Idempotency-Key was used before for this very request."),
     "Preference-Applied": _header("How long the answer was held at most, as `wait=N`."),
 }
+_JOB_LINKS = {
+    operation: {"operationId": operation, "parameters": {"jobId": "$response.body#/jobId"}}
+    for operation in ("getJob", "cancelJob", "replayWebhook")
+}
 JOB_ACCEPTED: Responses = {
-    202: {**answer(202, "JobAccepted", "Accepted; its price is held.")[202], "headers": _RUN_HEADERS},
+    202: {
+        **answer(202, "JobAccepted", "Accepted; its price is held.")[202],
+        "headers": _RUN_HEADERS,
+        "links": _JOB_LINKS,
+    },
     200: {**answer(200, "Job", "With `Prefer: wait`: the job, which ended in time.")[200], "headers": _RUN_HEADERS},
 }
 
@@ -101,6 +109,7 @@ SCHEMAS: dict[str, Schema] = {
         "description": "The inputs of the model, as its request schema says, and optionally a webhook address.",
         "properties": {"webhook_url": {**_URL, "maxLength": 2048}},
         "additionalProperties": True,
+        "examples": [{"prompt": "A paper lantern in the rain", "aspect_ratio": "16:9"}],
     },
     "JobAccepted": _object(
         {
