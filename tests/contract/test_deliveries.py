@@ -219,3 +219,17 @@ async def test_the_longest_overdue_come_first_and_no_more_than_asked_for(stores:
         stores.clock.advance(1)
 
     assert await stores.webhooks.due(3) == due[:3]
+
+
+async def test_an_account_with_many_overdue_deliveries_does_not_hide_those_of_another(
+    stores: Stores, key: ApiKey
+) -> None:
+    other = await stores.new_key(granted=100_000)
+    jobs = []
+    for owner in (key, key, key, other):
+        jobs.append((await stores.at(owner, Step.ENDED, webhook_url=HOOK)).id)
+        stores.clock.advance(1)
+    found = await stores.webhooks.find_deliveries(jobs)
+    first, _, _, of_the_other = (found[job_id].id for job_id in jobs)
+
+    assert await stores.webhooks.due(2) == [first, of_the_other]
