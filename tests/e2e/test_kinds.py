@@ -5,8 +5,8 @@ from typing import Any
 
 from tests.e2e.harness import Server, call
 
+from pixeldojo.media.facts import MediaFacts
 from pixeldojo.media.measure import measure_file
-from pixeldojo.media.probe import MediaFacts
 
 
 def _made(server: Server, model: str, body: dict[str, Any], folder: Path) -> tuple[dict[str, Any], list[MediaFacts]]:

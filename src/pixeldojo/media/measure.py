@@ -15,8 +15,8 @@ from av.container import InputContainer
 from av.stream import Disposition
 from PIL import Image, UnidentifiedImageError
 
+from pixeldojo.media.facts import MediaFacts, UnreadableMedia
 from pixeldojo.media.media_file import opened
-from pixeldojo.media.probe import MediaFacts, UnreadableMedia
 from pixeldojo.media.video_source import open_video
 
 MOST_IMAGE_PIXELS = 100_000_000

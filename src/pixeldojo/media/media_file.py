@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 
-from pixeldojo.media.probe import UnreadableMedia
+from pixeldojo.media.facts import UnreadableMedia
 
 # Playlists and concat scripts are left out: they make a decoder open other files and addresses.
 _CONTAINERS = "mov,matroska,webm,avi,mpegts,flv,gif,mp3,wav,w64,aiff,ogg,flac,aac,amr,asf"

@@ -19,7 +19,7 @@ from pathlib import PurePath
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
-from pixeldojo.media.probe import UnreadableMedia
+from pixeldojo.media.facts import UnreadableMedia
 
 _Result = TypeVar("_Result")
 

@@ -1,40 +1,11 @@
-"""What a media file is: its kind and type by content, its size, its length.
+"""Measuring a media file by its content, in a process of the media pool and never in the server's own.
 
-Owns the answer and the error. The measuring itself is in `measure`, which needs the media libraries and is therefore
-loaded where `probe_media` runs: in a process of the media pool, never in the server's own.
+The work is `measure`'s, which needs the media libraries; this module may be imported anywhere.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
-
-class UnreadableMedia(Exception):
-    """A file that cannot be used; the message says what is wrong with it and what would be right."""
-
-
-@dataclass(frozen=True, slots=True)
-class MediaFacts:
-    """What a file is, by its content and never by its name.
-
-    Attributes:
-        kind: `image`, `video`, `audio` or `model3d`.
-        content_type: Such as `image/png`.
-        size_bytes: Length of the file.
-        width: Pixels, as shown (after any rotation the file asks for); None for audio and 3D.
-        height: Pixels; None for audio and 3D.
-        duration_seconds: Of video and audio.
-        frames_per_second: Of video.
-        has_audio: Whether there is sound.
-    """
-
-    kind: str
-    content_type: str
-    size_bytes: int
-    width: int | None = None
-    height: int | None = None
-    duration_seconds: float | None = None
-    frames_per_second: float | None = None
-    has_audio: bool = False
+from pixeldojo.media.facts import MediaFacts
 
 
 def probe_media(path: Path) -> MediaFacts:

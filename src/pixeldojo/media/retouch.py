@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from pixeldojo.media.drawing.palette import Palette, blend, ramp
-from pixeldojo.media.probe import UnreadableMedia
+from pixeldojo.media.facts import UnreadableMedia
 
 # 100 megapixels: what a worker decodes in memory, and the limit past which Pillow itself refuses.
 MOST_PIXELS = 100_000_000

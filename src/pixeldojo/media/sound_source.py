@@ -13,8 +13,8 @@ import numpy as np
 from av import AudioFrame, AudioResampler
 from numpy.typing import NDArray
 
+from pixeldojo.media.facts import UnreadableMedia
 from pixeldojo.media.media_file import opened
-from pixeldojo.media.probe import UnreadableMedia
 
 Block: TypeAlias = NDArray[np.float32]
 

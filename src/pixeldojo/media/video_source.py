@@ -17,8 +17,8 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from pixeldojo.media import planes
+from pixeldojo.media.facts import UnreadableMedia
 from pixeldojo.media.media_file import opened
-from pixeldojo.media.probe import UnreadableMedia
 
 MOST_PIXELS = 8192 * 4320
 MOST_FRAMES_PER_SECOND = 120

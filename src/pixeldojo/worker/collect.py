@@ -17,7 +17,7 @@ from pixeldojo.core.errors import JobFailure, JobFailureCode
 from pixeldojo.core.ids import IdKind, new_id
 from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.job import Job
-from pixeldojo.media.probe import MediaFacts, UnreadableMedia
+from pixeldojo.media.facts import MediaFacts, UnreadableMedia
 from pixeldojo.net.fetch import FetchErrorKind, FetchFailed
 from pixeldojo.providers.contract import Finished, OutputFile
 from pixeldojo.worker.media_files import MediaFiles

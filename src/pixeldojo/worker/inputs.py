@@ -12,7 +12,7 @@ from pixeldojo.core.errors import Expired, NotFound
 from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.inline_media import inline_digest, place_of
 from pixeldojo.jobs.job import Job
-from pixeldojo.media.probe import MediaFacts, UnreadableMedia
+from pixeldojo.media.facts import MediaFacts, UnreadableMedia
 from pixeldojo.net.fetch import FetchErrorKind, FetchFailed
 from pixeldojo.providers.contract import InputFile
 from pixeldojo.worker.media_files import MediaFiles

@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from pixeldojo.blobs import Blobs
+from pixeldojo.media.facts import MediaFacts
 from pixeldojo.media.pool import MediaPool
-from pixeldojo.media.probe import MediaFacts, probe_media
+from pixeldojo.media.probe import probe_media
 from pixeldojo.net.fetch import Fetcher
 
 _MEASURE_SECONDS = 60.0

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pixeldojo.blobs import Blobs
 from pixeldojo.core.json_types import JsonObject
+from pixeldojo.media.facts import UnreadableMedia
 from pixeldojo.media.pool import MediaPool
-from pixeldojo.media.probe import UnreadableMedia
 from pixeldojo.media.render import render
 from pixeldojo.providers.sandbox import DrawingFailed
 

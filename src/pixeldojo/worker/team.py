@@ -5,8 +5,8 @@ from contextlib import suppress
 
 from pixeldojo.engine import Engine
 from pixeldojo.jobs.claims import JobClaims
+from pixeldojo.media.facts import UnreadableMedia
 from pixeldojo.media.pool import MediaPool, MediaPoolClosed
-from pixeldojo.media.probe import UnreadableMedia
 from pixeldojo.media.render import load_libraries
 from pixeldojo.webhooks.service import WebhooksService
 from pixeldojo.worker.deliver import Deliverer

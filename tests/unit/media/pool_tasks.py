@@ -5,7 +5,7 @@ import os
 import signal
 from pathlib import Path
 
-from pixeldojo.media.probe import MediaFacts, UnreadableMedia
+from pixeldojo.media.facts import MediaFacts, UnreadableMedia
 
 
 def add(one: int, other: int) -> int:

@@ -9,11 +9,11 @@ import pytest
 from tests.unit.media.clip_kit import Rgb, Sound, make_sound, make_video, plain, read_sound
 
 from pixeldojo.media.audio import render_music
+from pixeldojo.media.facts import UnreadableMedia
 from pixeldojo.media.music.mix import play_music
 from pixeldojo.media.music.mood import read_mood
 from pixeldojo.media.music.score import write_score
 from pixeldojo.media.orders import AudioOperation, AudioOrder, Role, Sources
-from pixeldojo.media.probe import UnreadableMedia
 
 _KINDS = (
     "ambient", "meditation", "lofi", "jazz", "blues", "solo piano", "guitar", "folk", "country", "orchestral",

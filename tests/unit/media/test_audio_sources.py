@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.unit.media.clip_kit import counting, loudest_tone, make_sound, make_video, sine
 
-from pixeldojo.media.probe import UnreadableMedia
+from pixeldojo.media.facts import UnreadableMedia
 from pixeldojo.media.sound_source import decode_audio, fit_sound, loudness_curve, silence, sound_seconds
 
 

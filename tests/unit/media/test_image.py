@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 from tests.unit.media.picture_kit import likeness, order, read_pixels, rendered, source_pixels, write_source
 
+from pixeldojo.media.facts import UnreadableMedia
 from pixeldojo.media.image import SOFTWARE, render_image
 from pixeldojo.media.orders import ImageOperation, Role
-from pixeldojo.media.probe import UnreadableMedia
 
 
 @pytest.fixture

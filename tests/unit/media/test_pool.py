@@ -13,8 +13,8 @@ import pytest
 import pytest_asyncio
 from tests.unit.media import pool_tasks
 
+from pixeldojo.media.facts import MediaFacts, UnreadableMedia
 from pixeldojo.media.pool import MediaPool, MediaPoolClosed, MediaTaskFailed
-from pixeldojo.media.probe import MediaFacts, UnreadableMedia
 
 SOON = 20.0
 ENOUGH_MEMORY = 1024**3

@@ -12,9 +12,10 @@ from PIL import Image
 from tests.unit.media.clip_kit import counting, make_sound, make_video
 from tests.unit.media.picture_kit import source_pixels
 
+from pixeldojo.media.facts import MediaFacts, UnreadableMedia
 from pixeldojo.media.mesh import render_mesh
 from pixeldojo.media.orders import MeshOrder
-from pixeldojo.media.probe import MediaFacts, UnreadableMedia, probe_media
+from pixeldojo.media.probe import probe_media
 
 IMAGES = {
     "PNG": "image/png",

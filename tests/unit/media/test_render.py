@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pixeldojo.core.json_types import JsonObject, JsonValue
-from pixeldojo.media.probe import UnreadableMedia, probe_media
+from pixeldojo.media.facts import UnreadableMedia
+from pixeldojo.media.probe import probe_media
 from pixeldojo.media.render import render
 
 COMMON: JsonObject = {"model_id": "m", "prompt": "a boat on the sea", "seed": 3}

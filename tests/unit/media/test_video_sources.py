@@ -11,8 +11,8 @@ from tests.unit.media.clip_kit import counting, make_picture, make_sound, make_v
 
 from pixeldojo.media import planes
 from pixeldojo.media.clips.pictures import load_picture
+from pixeldojo.media.facts import UnreadableMedia
 from pixeldojo.media.orders import Role, VideoOperation
-from pixeldojo.media.probe import UnreadableMedia
 from pixeldojo.media.video import render_video
 from pixeldojo.media.video_source import VideoSource, open_video
 

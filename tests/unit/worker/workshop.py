@@ -5,7 +5,8 @@ Time is the fake clock's; `Workshop.carry` takes a job's steps as a worker does 
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
@@ -13,20 +14,25 @@ from typing import Any, Final, TypeAlias, TypeVar
 import structlog
 from structlog.testing import LogCapture
 from structlog.typing import FilteringBoundLogger
+from tests.clock import FakeClock
 from tests.stores import LEASE_SECONDS, Stores, request
+from tests.unit.worker.faulty import Crash, Fault, FaultyDatabase
 
 from pixeldojo.accounts.keys import ApiKey, KeyMode
 from pixeldojo.assets.store import Asset
+from pixeldojo.blobs import open_blobs
 from pixeldojo.catalog.inputs import read_input
-from pixeldojo.catalog.load import Catalog
+from pixeldojo.catalog.load import Catalog, load_catalog
 from pixeldojo.catalog.price import quote_price
 from pixeldojo.core.json_types import JsonObject
+from pixeldojo.db.engine import Database
+from pixeldojo.engine import open_engine
 from pixeldojo.jobs import store
 from pixeldojo.jobs.inline_media import take_out
 from pixeldojo.jobs.job import Job
 from pixeldojo.jobs.states import Step
+from pixeldojo.media.facts import MediaFacts, UnreadableMedia
 from pixeldojo.media.pool import MediaPool
-from pixeldojo.media.probe import MediaFacts, UnreadableMedia
 from pixeldojo.net.fetch import FetchedFile, Fetcher, FetchErrorKind, FetchFailed, Sink
 from pixeldojo.providers.contract import (
     Call,
@@ -36,6 +42,7 @@ from pixeldojo.providers.contract import (
     HttpClient,
     Operation,
     OutputFile,
+    Provider,
     Running,
     UpstreamError,
     UpstreamErrorKind,
@@ -54,10 +61,6 @@ LARGEST_FILE: Final = 10_000
 _MOST_STEPS: Final = 200
 _Result = TypeVar("_Result")
 Answer = TypeVar("Answer")
-
-
-class Crash(BaseException):
-    """The process dies here: nothing after it runs, not even what handles errors."""
 
 
 Scripted: TypeAlias = Answer | UpstreamError | Exception | Crash | Callable[[], Awaitable[Answer]]
@@ -166,7 +169,7 @@ class ScriptedFetcher(Fetcher):
         if len(turn) > max_bytes:
             raise FetchFailed(FetchErrorKind.TOO_LARGE, f"the file is over the limit of {max_bytes:,} bytes")
         assert isinstance(sink, Path)
-        sink.write_bytes(turn)
+        await asyncio.to_thread(sink.write_bytes, turn)
         return FetchedFile(len(turn), "", None)
 
 
@@ -194,10 +197,21 @@ class DescribedMedia(MediaPool):
         return result
 
 
+@asynccontextmanager
+async def open_workshop(database: Database, clock: FakeClock, folder: Path) -> AsyncIterator["Workshop"]:
+    """Give a workshop over a database, with media in memory; the folder is for what lies about meanwhile."""
+    blobs = open_blobs("memory://", scratch=folder)
+    stores = Stores(FaultyDatabase(database), clock, blobs, open_engine(None))
+    try:
+        yield Workshop(stores, load_catalog(Path(__file__).parent / "made_up"), folder / "scratch")
+    finally:
+        await stores.engine.close()
+
+
 class Workshop:
     """Everything a worker needs, and the short ways to use it."""
 
-    def __init__(self, stores: Stores, catalog: Catalog, scratch: Path, *providers: ScriptedProvider) -> None:
+    def __init__(self, stores: Stores, catalog: Catalog, scratch: Path) -> None:
         self.stores = stores
         self.clock = stores.clock
         self.catalog = catalog
@@ -209,15 +223,16 @@ class Workshop:
             None, processors=[self.captured], wrapper_class=structlog.make_filtering_bound_logger(0)
         )
         self.pauses: list[float] = []
-        self._providers: dict[str, ScriptedProvider] = {}
-        self.set_up(*(providers or (ScriptedProvider(),)))
+        self.upstream = ScriptedProvider()
+        self._providers: dict[str, Provider] = {}
+        self.set_up(self.upstream)
 
-    @property
-    def upstream(self) -> ScriptedProvider:
-        """The only, or the first, upstream."""
-        return next(iter(self._providers.values()))
+    def break_writes(self, *faults: Fault | None) -> None:
+        """Let the next writes to the database go wrong; None is one that does not."""
+        assert isinstance(self.stores.database, FaultyDatabase)
+        self.stores.database.faults = list(faults)
 
-    def set_up(self, *providers: ScriptedProvider) -> None:
+    def set_up(self, *providers: Provider) -> None:
         """Let these be the upstreams that the operator has configured."""
         self._providers = {provider.name: provider for provider in providers}
 
@@ -340,7 +355,7 @@ class Workshop:
         """Return provider and outcome of each submit that was written down, oldest first."""
         async with self.stores.database.read() as connection:
             rows = await store.list_attempts(connection, job_id)
-        rows.sort(key=lambda row: row["started_at"])
+        rows.sort(key=lambda row: (row["started_at"], row["provider"]))
         return [(row["provider"], row["outcome"]) for row in rows]
 
     async def assets(self, job_id: str) -> list[Asset]:

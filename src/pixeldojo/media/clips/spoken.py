@@ -16,8 +16,8 @@ from pixeldojo.media.canvas import Canvas
 from pixeldojo.media.clips.job import ClipJob, Shot, never
 from pixeldojo.media.clips.pictures import Still, frame_of, load_picture
 from pixeldojo.media.encode import SOUND_RATE
+from pixeldojo.media.facts import UnreadableMedia
 from pixeldojo.media.orders import Role
-from pixeldojo.media.probe import UnreadableMedia
 from pixeldojo.media.sound_source import Block, curve_of, decode_audio, loudness_curve, sound_seconds
 from pixeldojo.media.speech import speech_like
 from pixeldojo.media.sprite import Sprite, card
