@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 _LENGTH_BYTES = 8
 _NICENESS = 5
-_SHARED_MODULES = {"builtins", "pixeldojo.media.probe"}
+_SHARED_MODULES = {"builtins", "pixeldojo.media.facts"}
 
 
 def main() -> None:
