@@ -49,7 +49,7 @@ class Promises:
     def operation(self, method: str, path: str) -> tuple[str, Schema] | None:
         """Return the path's template and what the document says of the method there."""
         for pattern, template in self._templates:
-            if pattern.fullmatch(path):
+            if pattern.fullmatch(path) and method.isupper():
                 # A server answers HEAD as it answers GET, without the body; the document need not repeat it.
                 wanted = method.lower() if method.lower() in self.document["paths"][template] else "get"
                 found = self.document["paths"][template].get(wanted if method == "HEAD" else method.lower())

@@ -90,9 +90,10 @@ def build_document(app: FastAPI, catalog: Catalog, base_url: str) -> dict[str, A
     for path, operations in document["paths"].items():
         for operation in operations.values():
             _complete(operation, path)
+    words = _filter_words(catalog)
     for parameter in document["paths"]["/api/v1/models"]["get"]["parameters"]:
-        if words := _filter_words(catalog).get(parameter["name"]):
-            parameter["schema"]["enum"] = words
+        if parameter["name"] in words:
+            parameter["schema"]["enum"] = words[parameter["name"]]
     return document
 
 
@@ -108,7 +109,7 @@ def methods_by_path(document: dict[str, Any]) -> list[tuple[re.Pattern[str], fro
 def _complete(operation: dict[str, Any], path: str) -> None:
     operation["security"] = [] if path in _PUBLIC else [{"apiKey": []}]
     for parameter in operation.get("parameters", []):
-        parameter["schema"] = _without_null(parameter["schema"])
+        parameter["schema"] = _plain(parameter["schema"])
     responses = operation["responses"]
     # Parameters out of range are answered with 400 `validation_error`, not with FastAPI's own 422.
     if "HTTPValidationError" in json.dumps(responses.get("422", {})):
@@ -137,12 +138,12 @@ def _headers(status: str, *, is_counted: bool) -> dict[str, Any]:
     return headers
 
 
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a parameter's schema without null: one that is not given is left out, not null."""
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a parameter's schema alone: its description stands beside it, and what is not given is not null."""
+    kept = {name: value for name, value in schema.items() if name not in {"title", "description", "anyOf"}}
     kinds = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
-    if len(kinds) != 1:
-        return schema
-    return {**{name: value for name, value in schema.items() if name != "anyOf"}, **kinds[0]}
+    assert len(kinds) <= 1, "a parameter of several types would need to be told apart in a query string"
+    return kept | (kinds[0] if kinds else {})
 
 
 def _filter_words(catalog: Catalog) -> dict[str, Sequence[str]]:

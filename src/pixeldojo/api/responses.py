@@ -83,7 +83,7 @@ _ERROR_CODES = sorted({kind.code for kind in _all_errors(PixelDojoError)})
 _URL: Schema = {"type": "string", "format": "uri"}
 # As the caller gave it, so letters beyond ASCII may stand in it.
 _GIVEN_URL: Schema = {"type": "string", "format": "iri"}
-_STATUS: Schema = {"type": "string", "enum": [str(status) for status in JobStatus]}
+_STATUS: Schema = {"$ref": "#/components/schemas/JobStatus"}
 _MODE: Schema = {"type": "string", "enum": ["test", "live"]}
 
 SCHEMAS: dict[str, Schema] = {
@@ -111,6 +111,7 @@ SCHEMAS: dict[str, Schema] = {
         "additionalProperties": True,
         "examples": [{"prompt": "A paper lantern in the rain", "aspect_ratio": "16:9"}],
     },
+    "JobStatus": {"type": "string", "enum": [str(status) for status in JobStatus]},
     "JobAccepted": _object(
         {
             "jobId": {"type": "string"},
