@@ -146,8 +146,9 @@ class SubmitStep:
             return Ended(await self._claims.fail(job, failure))
         if error.is_final:
             return Ended(await self._claims.fail(job, JobFailure(JobFailureCode.UPSTREAM_ERROR, error.message)))
-        if error.kind == UpstreamErrorKind.UNKNOWN:
-            return await self._unanswered(job, route)
+        # That a repeat was turned away says nothing about the call before it, whose answer was lost.
+        if error.kind == UpstreamErrorKind.UNKNOWN or job.failures:
+            return await self._unanswered(job, error, route)
         return await self._elsewhere_or_later(job, error, route, routes)
 
     async def _elsewhere_or_later(
@@ -180,11 +181,11 @@ class SubmitStep:
         job = await self._claims.change(job, failures=job.failures + 1)
         return Pause(job, _pause_seconds(job.failures))
 
-    async def _unanswered(self, job: Job, route: Route) -> Outcome:
+    async def _unanswered(self, job: Job, error: UpstreamError, route: Route) -> Outcome:
         """The upstream may have the work. Repeat only where that is proven harmless."""
         if not route.provider.is_resubmit_safe or job.failures >= _REPEATS:
             return Ended(await self._claims.fail(job, _UNKNOWN))
-        return Pause(job, _pause_seconds(job.failures + 1))
+        return Pause(job, max(_pause_seconds(job.failures + 1), error.retry_after_seconds or 0.0))
 
 
 _UNKNOWN = JobFailure(
