@@ -14,13 +14,14 @@ export VIRTUAL_ENV := $(CURDIR)/.venv
 help:  ## list these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# $(call install,run|dev): the environment with the pinned requirements and the project itself, editable.
+# $(call install,run|dev): the environment with the pinned requirements and the project itself, editable. To run,
+# everything is compiled at once: it saves more at the first start than it takes here.
 define install
 	@test -n "$(PYTHON)" || { echo "PixelDojo needs Python 3.11 or newer; none was found on PATH. Name one with PYTHON=…"; exit 1; }
 	@echo "Setting up .venv from requirements/$(1).txt (once)"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	@test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/uv.txt
-	@$(UV) pip sync --require-hashes requirements/$(1).txt
+	@$(UV) pip sync --require-hashes $(if $(filter run,$(1)),--compile-bytecode) requirements/$(1).txt
 	@$(UV) pip install --no-deps --no-build-isolation --editable .
 endef
 
@@ -46,7 +47,7 @@ lint: .venv/dev.stamp  ## ruff, mypy strict, layers; changes nothing
 	$(BIN)/lint-imports --no-cache --no-logo
 
 format: .venv/dev.stamp  ## rewrite the code in the project's format
-	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format --quiet .
 
 coverage: .venv/dev.stamp  ## every test, and which lines and branches of src/ they reach

@@ -113,7 +113,7 @@ class SandboxProvider:
         self._seconds = {"image": image_seconds, "model3d": image_seconds}
         self._video_seconds = video_seconds
 
-    async def submit(self, call: Call, http: HttpClient) -> Operation | Finished:  # noqa: ARG002 (reached without)
+    async def submit(self, call: Call, http: HttpClient) -> Operation | Finished:
         """Accept the work and count it."""
         rehearsal = _rehearsal(call)
         await self._refuse(call, rehearsal)
@@ -137,7 +137,7 @@ class SandboxProvider:
         poll = _HANGING_POLL_SECONDS if rehearsal.hang else takes_seconds
         return Operation(id=f"sandbox-{call.attempt_id}", data=data, can_cancel=True, poll_after_seconds=poll)
 
-    async def check(self, operation: Operation, http: HttpClient) -> Running | Finished:  # noqa: ARG002 (reached without)
+    async def check(self, operation: Operation, http: HttpClient) -> Running | Finished:
         """Draw once the pretended time is over."""
         rehearsal = _kept_rehearsal(operation)
         if rehearsal.hang:
@@ -154,7 +154,7 @@ class SandboxProvider:
             await asyncio.gather(self._announce(job_id), self._announce(job_id))
         return Finished(outputs, upstream_cost="0 (sandbox)")
 
-    async def cancel(self, operation: Operation, http: HttpClient) -> CancelOutcome:  # noqa: ARG002 (reached without)
+    async def cancel(self, operation: Operation, http: HttpClient) -> CancelOutcome:
         """Stop what is still running."""
         if _kept_rehearsal(operation).hang:
             return CancelOutcome.CANCELED
