@@ -13,12 +13,7 @@ from tests.rules.source_files import SourceFile
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
 # What is over the line today, and by how much. An entry may shrink or go; a new one needs a reason beside it.
-RATCHET: Mapping[str, int] = {
-    # Wiring, one statement after another: nothing in it branches but what a node is made of.
-    "bootstrap.py": 403,
-    "bootstrap.py::open_node": 66,
-    "bootstrap.py::_build_team": 83,
-}
+RATCHET: Mapping[str, int] = {}
 _EMPTY_WORDS = re.compile(r"(?:^|_)(?:utils?|helpers?|common|managers?|misc|base)(?:_|$)")
 # Written once and never changed again, however long it is.
 _HISTORY = "db/migrations/versions/"
