@@ -27,7 +27,7 @@ from pixeldojo.worker.outcome import Ended, GoOn, Outcome, Pause
 _TRIES = 6
 _LONGEST_PAUSE_SECONDS = 30.0
 _TIMED_KINDS = frozenset({"video", "audio"})
-_EXTENSIONS = {
+EXTENSIONS = {
     "image/jpeg": "jpg",
     "image/png": "png",
     "image/webp": "webp",
@@ -44,6 +44,9 @@ _EXTENSIONS = {
     "audio/ogg": "ogg",
     "audio/flac": "flac",
     "audio/mp4": "m4a",
+    "audio/quicktime": "m4a",
+    "audio/webm": "weba",
+    "audio/x-matroska": "mka",
     "model/gltf-binary": "glb",
 }
 
@@ -147,7 +150,7 @@ class CollectStep:
 
 def _describe(job: Job, facts: MediaFacts, position: int, sha256: str, clock: Clock) -> Asset:
     asset_id = new_id(IdKind.ASSET, clock.now())
-    extension = _EXTENSIONS[facts.content_type]
+    extension = EXTENSIONS[facts.content_type]
     return Asset(
         id=asset_id,
         job_id=job.id,

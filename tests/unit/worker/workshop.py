@@ -184,11 +184,15 @@ class DescribedMedia(MediaPool):
     def __init__(self) -> None:
         super().__init__(max_workers=1)
         self.measured = 0
+        self.before_next: Callable[[], Awaitable[None]] | None = None
 
     async def run(self, function: Callable[..., _Result], *arguments: object, timeout_seconds: float) -> _Result:
         [path] = arguments
         assert isinstance(path, Path)
         self.measured += 1
+        before, self.before_next = self.before_next, None
+        if before is not None:
+            await before()
         content = await asyncio.to_thread(path.read_bytes)
         if not content.startswith(b"{"):
             raise UnreadableMedia("it is HTML")
@@ -226,6 +230,12 @@ class Workshop:
         self.upstream = ScriptedProvider()
         self._providers: dict[str, Provider] = {}
         self.set_up(self.upstream)
+
+    @property
+    def write_count(self) -> int:
+        """How many writes to the database there have been."""
+        assert isinstance(self.stores.database, FaultyDatabase)
+        return self.stores.database.write_count
 
     def break_writes(self, *faults: Fault | None) -> None:
         """Let the next writes to the database go wrong; None is one that does not."""
@@ -335,14 +345,14 @@ class Workshop:
                     self.clock.advance(seconds)
         raise AssertionError(f"the job never ends; its last pauses were {self.pauses[-5:]}")
 
-    async def crashed(self, job_id: str, owner: str = "worker_1") -> None:
+    async def crashed(self, job_id: str, owner: str = "worker_1", *, or_ended: bool = False) -> None:
         """Carry a job into a scripted crash, and let the dead worker's lease run out."""
         try:
             await self.carry(job_id, owner)
         except Crash:
             self.clock.advance(LEASE_SECONDS + 1)
             return
-        raise AssertionError("nothing crashed")
+        assert or_ended, "nothing crashed"
 
     async def job(self, job_id: str) -> Job:
         """Return the job as it stands in the database."""
@@ -357,6 +367,11 @@ class Workshop:
             rows = await store.list_attempts(connection, job_id)
         rows.sort(key=lambda row: (row["started_at"], row["provider"]))
         return [(row["provider"], row["outcome"]) for row in rows]
+
+    async def upstream_costs(self, job_id: str) -> list[str | None]:
+        """Return what upstreams said they charge for each submit."""
+        async with self.stores.database.read() as connection:
+            return [row["upstream_cost"] for row in await store.list_attempts(connection, job_id)]
 
     async def assets(self, job_id: str) -> list[Asset]:
         """Return the assets that callers can see."""
