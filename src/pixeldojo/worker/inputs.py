@@ -1,5 +1,6 @@
 """A job's media inputs: fetched guarded, checked by content, kept as blobs before an upstream hears of the job."""
 
+import base64
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,7 @@ from pixeldojo.catalog.inputs import MediaValue, media_values
 from pixeldojo.catalog.schema import Model
 from pixeldojo.core.errors import Expired, NotFound
 from pixeldojo.jobs.claims import JobClaims
-from pixeldojo.jobs.inline_media import inline_digest, place_of
+from pixeldojo.jobs.inline_media import LARGEST_INLINE_BYTES, inline_digest, place_of
 from pixeldojo.jobs.job import Job
 from pixeldojo.media.facts import MediaFacts, UnreadableMedia
 from pixeldojo.net.fetch import FetchErrorKind, FetchFailed
@@ -56,9 +57,16 @@ class InputCollector:
         job = await self._claims.change(job, input_files=tuple(asdict(file) for file in found), failures=0)
         return job, found
 
-    def media_urls(self, files: tuple[InputFile, ...]) -> Mapping[tuple[str, int], str]:
-        """Return, by parameter and index, the address under which an upstream can fetch a file."""
-        return {(file.parameter, file.index): file.source_url for file in files if file.source_url is not None}
+    async def media_urls(self, files: tuple[InputFile, ...]) -> Mapping[tuple[str, int], str]:
+        """Return, by parameter and index, the address under which an upstream gets a file.
+
+        Media that came inside the request are `data:` URIs again, as the caller gave them.
+        """
+        return {(file.parameter, file.index): file.source_url or await self._as_data_uri(file) for file in files}
+
+    async def _as_data_uri(self, file: InputFile) -> str:
+        content = await self._files.blobs.read_whole(file.blob_key, max_bytes=LARGEST_INLINE_BYTES)
+        return f"data:{file.content_type};base64,{base64.b64encode(content).decode()}"
 
     async def _keep(self, job: Job, media: MediaValue) -> InputFile:
         where = place_of(media, job.input)

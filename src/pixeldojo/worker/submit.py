@@ -82,7 +82,8 @@ class SubmitStep:
             return Ended(await self._claims.fail(job, error.failure))
         attempt_id = job.attempt_id or new_id(IdKind.ATTEMPT, self._clock.now())
         # Whatever can go wrong in building the call does so before it counts as made.
-        call = build_call(route, model, job, files, attempt_id, self._inputs.media_urls(files))
+        media_urls = {} if route.upstream is None else await self._inputs.media_urls(files)
+        call = build_call(route, model, job, files, attempt_id, media_urls)
         return await self._submit(job, call, route, routes)
 
     async def _prepare(self, job: Job) -> tuple[Job, Model, tuple[InputFile, ...]]:

@@ -1,0 +1,196 @@
+"""A job's media inputs: gathered once, checked by content, and what is wrong with them said by name."""
+
+import base64
+from typing import Any
+
+import pytest
+from tests.unit.worker.faulty import Crash
+from tests.unit.worker.workshop import BROKEN, LARGEST_FILE, ScriptedProvider, Workshop, address, clip, picture
+
+from pixeldojo.accounts.keys import ApiKey
+from pixeldojo.net.fetch import FetchErrorKind, FetchFailed
+from pixeldojo.providers.contract import InputFile
+
+DOWN = FetchFailed(FetchErrorKind.NETWORK, "the server did not accept a connection")
+
+
+def status(number: int) -> FetchFailed:
+    return FetchFailed(FetchErrorKind.HTTP_STATUS, f"the server answered {number}", status=number)
+
+
+def inline(content: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+
+
+async def edit(shop: Workshop, key: ApiKey, *urls: str, **given: Any) -> str:
+    return await shop.submit(key, "edit", image_urls=list(urls), **given)
+
+
+async def error_message(shop: Workshop, job_id: str) -> str:
+    return (await shop.job(job_id)).error_message or ""
+
+
+def files_sent(provider: ScriptedProvider) -> tuple[InputFile, ...]:
+    return provider.calls[-1].files
+
+
+# Gathering
+
+
+async def test_inputs_are_kept_and_handed_over_with_their_measures(shop: Workshop, key: ApiKey) -> None:
+    first = shop.fetcher.put("1.png", picture(width=10, height=20))
+    second = shop.fetcher.put("2.png", picture(width=30, height=40))
+    sound = shop.fetcher.put("sound", clip(2.5, kind="audio", content_type="audio/mpeg", width=None, height=None))
+    job_id = await edit(shop, key, first, second, audio_url=sound)
+    await shop.carry(job_id)
+    assert (await shop.job(job_id)).status == "completed"
+    files = files_sent(shop.upstream)
+    named = [(file.parameter, file.index, file.source_url, file.width, file.duration_seconds) for file in files]
+    assert named == [
+        ("image_urls", 0, first, 10, None),
+        ("image_urls", 1, second, 30, None),
+        ("audio_url", 0, sound, None, 2.5),
+    ]
+    assert files[0].size_bytes == len(picture(width=10, height=20))
+    kept = await shop.stores.blobs.read_whole(files[1].blob_key, max_bytes=LARGEST_FILE)
+    assert kept == picture(width=30, height=40)
+    assert shop.left_behind == []
+
+
+async def test_inputs_are_fetched_once_also_when_another_worker_takes_over(shop: Workshop, key: ApiKey) -> None:
+    shop.upstream.is_resubmit_safe = True
+    shop.upstream.to_submit = [Crash(), Crash()]
+    job_id = await edit(shop, key, shop.fetcher.put("1.png", picture()))
+    await shop.crashed(job_id)
+    await shop.crashed(job_id, "worker_2")
+    await shop.carry(job_id, "worker_3")
+    assert (await shop.job(job_id)).status == "completed"
+    assert len(shop.fetcher.fetched) == 1
+    assert shop.upstream.calls[0].files == shop.upstream.calls[1].files == shop.upstream.calls[2].files
+
+
+async def test_what_is_no_media_goes_to_the_upstream_as_an_address(shop: Workshop, key: ApiKey) -> None:
+    job_id = await edit(shop, key, shop.fetcher.put("1.png", picture()), lora_url=address("weights.safetensors"))
+    await shop.carry(job_id)
+    assert (await shop.job(job_id)).status == "completed"
+    assert shop.fetcher.fetched == [address("1.png")]
+    assert shop.upstream.calls[0].input["lora_url"] == address("weights.safetensors")
+    assert [file.parameter for file in files_sent(shop.upstream)] == ["image_urls"]
+
+
+async def test_media_inside_the_request_are_found_where_they_were_kept(shop: Workshop, key: ApiKey) -> None:
+    job_id = await edit(shop, key, inline(picture(width=7)), shop.fetcher.put("2.png", picture()))
+    await shop.carry(job_id)
+    assert (await shop.job(job_id)).status == "completed"
+    [file, _] = files_sent(shop.upstream)
+    assert (file.source_url, file.width) == (None, 7)
+    assert await shop.stores.blobs.read_whole(file.blob_key, max_bytes=LARGEST_FILE) == picture(width=7)
+    assert shop.fetcher.fetched == [address("2.png")]
+
+
+async def test_an_output_of_ours_is_an_input_without_a_download(shop: Workshop, key: ApiKey) -> None:
+    made = await shop.submit(key)
+    await shop.carry(made)
+    [asset] = await shop.assets(made)
+    job_id = await edit(shop, key, shop.stores.assets.url(asset))
+    await shop.carry(job_id)
+    assert (await shop.job(job_id)).status == "completed"
+    [file] = files_sent(shop.upstream)
+    assert (file.source_url, file.blob_key) == (shop.stores.assets.url(asset), asset.blob_key)
+    assert shop.fetcher.fetched == []
+
+
+# What is wrong with them
+
+
+async def test_an_output_of_ours_that_has_expired_is_the_callers_to_replace(shop: Workshop, key: ApiKey) -> None:
+    made = await shop.submit(key)
+    await shop.carry(made)
+    [asset] = await shop.assets(made)
+    shop.clock.advance(25 * 3600)
+    job_id = await edit(shop, key, shop.stores.assets.url(asset))
+    await shop.carry(job_id)
+    assert (await shop.job(job_id)).error_code == "invalid_input"
+    assert (await error_message(shop, job_id)).startswith("image_urls[0]: This asset has expired")
+
+
+async def test_an_address_of_ours_under_which_there_is_nothing_is_refused(shop: Workshop, key: ApiKey) -> None:
+    job_id = await edit(shop, key, "http://dojo.test/assets/asset_0.png")
+    await shop.carry(job_id)
+    assert (await shop.job(job_id)).error_code == "invalid_input"
+    assert (await error_message(shop, job_id)).startswith("image_urls[0]: There is no such asset")
+
+
+@pytest.mark.parametrize(
+    ("turn", "why"),
+    [
+        (BROKEN, "it is HTML"),
+        (clip(3.0), "this must be an image, but the file is a video (video/mp4)"),
+        (picture(kind="model3d", content_type="model/gltf-binary"), "but the file is a 3D model"),
+        (picture(content_type="x" * LARGEST_FILE), "the file is over the limit of 10,000 bytes"),
+        (
+            FetchFailed(FetchErrorKind.REFUSED, "its address is not on the public internet"),
+            "not on the public internet",
+        ),
+        (status(404), "the server answered 404"),
+        (status(403), "the server answered 403"),
+    ],
+    ids=["broken", "another kind", "a 3D model", "too large", "refused", "missing", "forbidden"],
+)
+async def test_an_input_that_cannot_be_used_ends_the_job_before_any_upstream_hears_of_it(
+    shop: Workshop, key: ApiKey, turn: bytes | Exception, why: str
+) -> None:
+    job_id = await edit(shop, key, shop.fetcher.put("1.png", picture()), shop.fetcher.put("2.png", turn))
+    await shop.carry(job_id)
+    assert await shop.ending(key, job_id) == ("failed", "invalid_input", 0)
+    message = await error_message(shop, job_id)
+    assert message.startswith("image_urls[1]: ")
+    assert why in message
+    assert (shop.upstream.calls, await shop.attempts(job_id)) == ([], [])
+    assert shop.left_behind == []
+
+
+async def test_an_input_that_stands_alone_is_named_without_a_number(shop: Workshop, key: ApiKey) -> None:
+    job_id = await shop.submit(key, "clip", video_url=shop.fetcher.put("clip.mp4", BROKEN))
+    await shop.carry(job_id)
+    assert (await error_message(shop, job_id)) == "video_url: it is HTML"
+
+
+# Servers in trouble
+
+
+@pytest.mark.parametrize(
+    "error",
+    [DOWN, FetchFailed(FetchErrorKind.TIMEOUT, "too slow"), status(500), status(503), status(429), status(408)],
+    ids=str,
+)
+async def test_an_input_is_fetched_again_when_its_server_was_in_trouble(
+    shop: Workshop, key: ApiKey, error: FetchFailed
+) -> None:
+    job_id = await edit(shop, key, shop.fetcher.put("1.png", [error, error, picture()]))
+    await shop.carry(job_id)
+    assert await shop.ending(key, job_id) == ("completed", None, 2000)
+    assert (len(shop.fetcher.fetched), shop.pauses) == (3, [0.5, 1.0])
+    assert len(shop.upstream.calls) == 1
+
+
+async def test_a_server_that_stays_in_trouble_ends_the_job(shop: Workshop, key: ApiKey) -> None:
+    job_id = await edit(shop, key, shop.fetcher.put("1.png", DOWN))
+    await shop.carry(job_id)
+    assert await shop.ending(key, job_id) == ("failed", "invalid_input", 0)
+    assert await error_message(shop, job_id) == "image_urls[0]: the server did not accept a connection"
+    assert (len(shop.fetcher.fetched), shop.upstream.calls) == (4, [])
+
+
+async def test_trouble_with_inputs_is_not_counted_against_upstreams(shop: Workshop, key: ApiKey) -> None:
+    job_id = await edit(shop, key, shop.fetcher.put("1.png", [DOWN, DOWN, DOWN, picture()]))
+    await shop.carry(job_id, pauses=3)
+    shop.clock.advance(60)
+
+    async def look() -> Any:
+        assert (await shop.job(job_id)).failures == 0
+        raise Crash
+
+    shop.upstream.to_submit = [look]
+    await shop.crashed(job_id)
+    assert len(shop.upstream.calls) == 1
