@@ -5,7 +5,6 @@ Owns putting them together as `bootstrap` does and the short ways tests need: ke
 
 import base64
 import itertools
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, NoReturn
@@ -43,7 +42,7 @@ LogEntry = Mapping[str, Any]
 class Dojo:
     """A server without a worker, and everything behind it within reach."""
 
-    def __init__(self, stores: Stores, catalog: Catalog, settings: Settings) -> None:
+    def __init__(self, stores: Stores, catalog: Catalog, settings: Settings, promises: Promises | None = None) -> None:
         self.stores = stores
         self.clock = stores.clock
         self.log: list[LogEntry] = []
@@ -64,13 +63,13 @@ class Dojo:
             readiness={"database": stores.database.check, "blobs": stores.blobs.check},
         )
         self.build()
+        self.promises = promises or Promises(self.app.state.document.content)
         self._numbers = itertools.count(1)
 
     def build(self, **changes: Any) -> FastAPI:
         """Build the app, over other services where some are named."""
         self.services = replace(self.services, **changes)
         self.app = build_app(self.services)
-        self.promises = Promises(json.loads(self.app.state.openapi_bytes))
         return self.app
 
     def _note(self, _logger: WrappedLogger, _level: str, entry: EventDict) -> NoReturn:

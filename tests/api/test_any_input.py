@@ -54,7 +54,7 @@ def is_answered(reply: Reply) -> None:
     assert reply.status < 500, (reply.method, reply.path, reply.body)
 
 
-@many(300)
+@many(100)
 @given(model=st.sampled_from(_MODELS), content=inputs | values)
 async def test_any_json(caller: Caller, model: str, content: Any) -> None:
     reply = await caller.send("POST", f"/api/v1/models/{model}/run", body=json.dumps(content).encode())
@@ -64,7 +64,7 @@ async def test_any_json(caller: Caller, model: str, content: Any) -> None:
         assert (job.status, job.json["status"]) == (200, "pending")
 
 
-@many(150)
+@many(80)
 @given(body=st.binary(max_size=200) | st.binary(max_size=60).map(lambda noise: json.dumps(PROMPT).encode() + noise))
 async def test_any_bytes(caller: Caller, body: bytes) -> None:
     before = await caller.traces()
@@ -73,7 +73,7 @@ async def test_any_bytes(caller: Caller, body: bytes) -> None:
     assert reply.status == 202 or await caller.traces() == before
 
 
-@many(200)
+@many(100)
 @given(
     method=st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "get", "X"]),
     target=st.sampled_from(_TARGETS),
@@ -85,7 +85,7 @@ async def test_any_headers(caller: Caller, method: str, target: str, headers: li
     is_answered(await caller.send(method, target, headers=headers, body=json.dumps(PROMPT).encode()))
 
 
-@many(200)
+@many(100)
 @given(
     target=st.sampled_from(["/api/v1/jobs", "/api/v1/models"]),
     query=st.lists(
@@ -108,13 +108,13 @@ async def test_any_query(caller: Caller, target: str, query: list[tuple[str, str
     assert reply.status in {200, 400}, reply.body
 
 
-@many(150)
+@many(80)
 @given(text=st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="#"), max_size=60))
 async def test_any_query_string_as_it_stands(caller: Caller, text: str) -> None:
     is_answered(await caller.get(f"/api/v1/jobs?{text}"))
 
 
-@many(200)
+@many(100)
 @given(
     prefix=st.sampled_from(["/api/v1/jobs/", "/api/v1/models/", "/assets/", "/api/v1/", "/"]),
     rest=st.lists(any_text, min_size=1, max_size=3),
@@ -128,7 +128,7 @@ async def test_any_address(caller: Caller, prefix: str, rest: list[str], suffix:
     assert reply.status in {200, 400, 404, 405}
 
 
-@many(200)
+@many(100)
 @given(asked=header_text | st.from_regex(r"\Abytes=[0-9,\- ]{0,24}\Z"), condition=st.none() | header_text)
 async def test_any_range(caller: Caller, asked: str, condition: str | None) -> None:
     if not caller.headers:

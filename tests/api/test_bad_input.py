@@ -245,9 +245,6 @@ async def test_inline_media_is_taken_up_to_25_mb_and_not_kept_when_it_is_more(ca
     refused_one = await caller.post(RUN, {**PROMPT, "image_url": f"data:image/png;base64,AAAA{largest}"})
     assert "over 25,000,000 bytes, which is the limit" in refused_one.member("image_url")
     assert [blob.key async for blob in blobs.list_blobs()] == []
-    over = await caller.post(RUN, {**PROMPT, "image_url": f"data:image/png;base64,{'AAAA' * 100_000}{largest}"})
-    assert over.error["code"] == "payload_too_large"
-    assert "Send large media as an https address" in over.error["message"]
     assert (await caller.post(RUN, {**PROMPT, "image_url": f"data:image/png;base64,{largest}"})).status == 202
     assert [blob.size_bytes async for blob in blobs.list_blobs()] == [25_000_000]
 

@@ -26,7 +26,8 @@ def codes(kind: type[PixelDojoError] = PixelDojoError) -> set[tuple[int, str]]:
 
 @pytest.fixture
 def document(dojo: Dojo) -> dict[str, Any]:
-    return dojo.promises.document
+    content: dict[str, Any] = dojo.app.state.document.content
+    return content
 
 
 async def test_it_is_a_valid_openapi_3_1_document_and_public(dojo: Dojo) -> None:
@@ -39,9 +40,9 @@ async def test_it_is_a_valid_openapi_3_1_document_and_public(dojo: Dojo) -> None
 
 async def test_it_is_built_once_and_may_be_kept_by_caches(dojo: Dojo) -> None:
     first, second = [await dojo.stranger.get("/api/openapi") for _ in range(2)]
-    assert first.body == second.body == dojo.app.state.openapi_bytes
+    assert first.body == second.body == dojo.app.state.document.encoded
     assert first.header("cache-control") == "public, max-age=300"
-    assert dojo.build().state.openapi_bytes == first.body, "two servers of one version publish the same document"
+    assert dojo.build().state.document.encoded == first.body, "two servers of one version publish the same document"
 
 
 async def test_it_has_every_route_of_the_app_and_no_other(dojo: Dojo, document: dict[str, Any]) -> None:

@@ -81,7 +81,7 @@ def test_every_operation_does_what_the_document_says_whatever_is_sent(served: Se
     config = SchemathesisConfig.from_dict(
         {
             "seed": 20260504,
-            "generation": {"max-examples": 20, "deterministic": True, "database": "none"},
+            "generation": {"max-examples": 15, "deterministic": True, "database": "none"},
             "auth": {"openapi": {"apiKey": {"bearer": served.secret}}},
             "operations": [
                 {"include-name": name, "checks": {"positive_data_acceptance": {"expected-statuses": statuses}}}

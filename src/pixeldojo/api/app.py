@@ -1,7 +1,5 @@
 """The HTTP application: routers, error handlers, the frame around every request. HTTP and nothing else."""
 
-import json
-
 from fastapi import FastAPI
 
 from pixeldojo import __version__
@@ -33,7 +31,5 @@ def build_app(services: Services) -> FastAPI:
     app.include_router(health.router)
     install_error_handlers(app, services.log)
     app.add_middleware(RequestFrame, services=services)
-    document = openapi.build_document(app, services.catalog, services.settings.base_url)
-    app.state.openapi_bytes = json.dumps(document, separators=(",", ":")).encode()
-    app.state.methods = openapi.methods_by_path(document)
+    app.state.document = openapi.Document(app, services.catalog, services.settings.base_url)
     return app

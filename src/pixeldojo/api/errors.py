@@ -80,7 +80,8 @@ def install_error_handlers(app: FastAPI, log: FilteringBoundLogger) -> None:
 def allowed_methods(request: Request, of_one_route: str) -> str:
     """Return every method of the address; a route that refuses a method knows only its own."""
     path = request.scope["path"]
-    found = {method for pattern, methods in request.app.state.methods if pattern.match(path) for method in methods}
+    document = request.app.state.document
+    found = {method for pattern, methods in document.methods if pattern.match(path) for method in methods}
     return ", ".join(sorted(found)) or of_one_route
 
 

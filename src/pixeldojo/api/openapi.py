@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -67,10 +68,38 @@ _CHALLENGE = {
 async def get_document(request: Request) -> Response:
     """Return the OpenAPI 3.1 document of this server."""
     headers = {"Cache-Control": "public, max-age=300"}
-    return Response(request.app.state.openapi_bytes, media_type="application/json", headers=headers)
+    return Response(request.app.state.document.encoded, media_type="application/json", headers=headers)
 
 
-def build_document(app: FastAPI, catalog: Catalog, base_url: str) -> dict[str, Any]:
+class Document:
+    """The document of one app, built once, when it is first asked for: it takes longer than starting the rest."""
+
+    def __init__(self, app: FastAPI, catalog: Catalog, base_url: str) -> None:
+        self._app = app
+        self._catalog = catalog
+        self._base_url = base_url
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """The document itself."""
+        return _build(self._app, self._catalog, self._base_url)
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """The document as it is sent."""
+        return json.dumps(self.content, separators=(",", ":")).encode()
+
+    @cached_property
+    def methods(self) -> list[tuple[re.Pattern[str], frozenset[str]]]:
+        """What each address takes, as patterns of addresses and their methods."""
+        found = []
+        for path, operations in self.content["paths"].items():
+            methods = {method.upper() for method in operations}
+            found.append((compile_path(path)[0], frozenset(methods | {"HEAD"} if "GET" in methods else methods)))
+        return found
+
+
+def _build(app: FastAPI, catalog: Catalog, base_url: str) -> dict[str, Any]:
     """Return the document, from the app's routes, the schemas of `responses.py` and the words of the catalog."""
     document: dict[str, Any] = get_openapi(
         title="PixelDojo API",
@@ -95,15 +124,6 @@ def build_document(app: FastAPI, catalog: Catalog, base_url: str) -> dict[str, A
         if parameter["name"] in words:
             parameter["schema"]["enum"] = words[parameter["name"]]
     return document
-
-
-def methods_by_path(document: dict[str, Any]) -> list[tuple[re.Pattern[str], frozenset[str]]]:
-    """Return what each address takes, as patterns of addresses and their methods."""
-    found = []
-    for path, operations in document["paths"].items():
-        methods = {method.upper() for method in operations}
-        found.append((compile_path(path)[0], frozenset(methods | {"HEAD"} if "GET" in methods else methods)))
-    return found
 
 
 def _complete(operation: dict[str, Any], path: str) -> None:
