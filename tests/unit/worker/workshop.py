@@ -4,6 +4,7 @@ Time is the fake clock's; `Workshop.carry` takes a job's steps as a worker does 
 """
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -26,7 +27,7 @@ from pixeldojo.catalog.load import Catalog, load_catalog
 from pixeldojo.catalog.price import quote_price
 from pixeldojo.core.json_types import JsonObject
 from pixeldojo.db.engine import Database
-from pixeldojo.engine import open_engine
+from pixeldojo.engine import Hint, open_engine
 from pixeldojo.jobs import store
 from pixeldojo.jobs.inline_media import take_out
 from pixeldojo.jobs.job import Job
@@ -55,10 +56,17 @@ from pixeldojo.worker.media_files import MediaFiles
 from pixeldojo.worker.outcome import Ended, GoOn, Pause
 from pixeldojo.worker.route import Router
 from pixeldojo.worker.submit import SubmitStep
+from pixeldojo.worker.sweep import Sweep
 
 GRANTED: Final = 100_000
 LARGEST_FILE: Final = 10_000
+TICK: Final = 5.0
+"""Seconds; a third of a lease."""
+
 _MOST_STEPS: Final = 200
+_SWEEPS: Final = 3
+"""How many loops a sweep has."""
+
 _Result = TypeVar("_Result")
 Answer = TypeVar("Answer")
 
@@ -227,6 +235,7 @@ class Workshop:
             None, processors=[self.captured], wrapper_class=structlog.make_filtering_bound_logger(0)
         )
         self.pauses: list[float] = []
+        self._sleepers = 0
         self.upstream = ScriptedProvider()
         self._providers: dict[str, Provider] = {}
         self.set_up(self.upstream)
@@ -289,6 +298,63 @@ class Workshop:
             lease_seconds=LEASE_SECONDS,
             max_jobs=max_jobs,
         )
+
+    def sweep(self) -> Sweep:
+        """Return a sweep that looks once a tick."""
+        return Sweep(
+            claims=self.stores.claims,
+            ending=self.stores.ending,
+            webhooks=self.stores.webhooks,
+            engine=self.stores.engine,
+            clock=self.clock,
+            log=self.log,
+            every_seconds=TICK,
+        )
+
+    @asynccontextmanager
+    async def running(self, *workers: Worker) -> AsyncIterator[None]:
+        """Let workers receive hints and keep their leases, and a sweep look for what they missed."""
+        engine = self.stores.engine
+        turns = itertools.cycle(workers)
+
+        async def take(job_id: str) -> None:
+            await next(turns).take(job_id)
+
+        engine.handle(Hint.JOB, take)
+        await engine.start()
+        tasks = [asyncio.create_task(worker.keep_leases()) for worker in workers]
+        tasks.append(asyncio.create_task(self.sweep().run_forever()))
+        self._sleepers = len(workers) + _SWEEPS
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*(worker.stop(0) for worker in workers))
+
+    async def pass_time(self, seconds: float) -> None:
+        """Move the clock, tick by tick, while workers and sweep are running."""
+        for _ in range(round(seconds / TICK)):
+            await self.clock.until_sleeping(self._sleepers)
+            self.clock.advance(TICK)
+
+    async def until_ended(self, job_id: str) -> Job:
+        """Return the job once it has ended, moving the clock tick by tick."""
+        for _ in range(_MOST_STEPS):
+            job = await self.job(job_id)
+            if job.status.is_terminal:
+                return job
+            await self.pass_time(TICK)
+        raise AssertionError(f"the job is still {job.step}")
+
+    @staticmethod
+    async def until_dropped(worker: Worker) -> None:
+        """Return when the worker has no job in hand any more."""
+        async with asyncio.timeout(10):
+            while worker.job_count:
+                tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("carry ")]
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
     async def key(self, mode: KeyMode = KeyMode.TEST, *, account_id: str | None = None) -> ApiKey:
         """Return a key with credits."""
