@@ -54,7 +54,7 @@ def is_answered(reply: Reply) -> None:
     assert reply.status < 500, (reply.method, reply.path, reply.body)
 
 
-@many(100)
+@many(60)
 @given(model=st.sampled_from(_MODELS), content=inputs | values)
 async def test_any_json(caller: Caller, model: str, content: Any) -> None:
     reply = await caller.send("POST", f"/api/v1/models/{model}/run", body=json.dumps(content).encode())
