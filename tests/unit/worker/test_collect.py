@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from obstore.store import MemoryStore
+from tests.stores import Stores
 from tests.unit.worker.faulty import Crash, Fault, away
 from tests.unit.worker.workshop import BROKEN, LARGEST_FILE, Workshop, clip, finished, picture
 
@@ -27,8 +29,8 @@ MISSING = FetchFailed(FetchErrorKind.HTTP_STATUS, "the server answered 404", sta
 class FlakyBlobs(Blobs):
     """Blobs in memory that refuse the next writes."""
 
-    def __init__(self, inner: Blobs) -> None:
-        super().__init__(inner._store)
+    def __init__(self) -> None:
+        super().__init__(MemoryStore())
         self.refusals = 0
 
     async def put(self, key: str, content: object) -> None:
@@ -40,8 +42,9 @@ class FlakyBlobs(Blobs):
 
 @pytest.fixture
 def blobs(shop: Workshop) -> FlakyBlobs:
-    shop.stores.blobs = FlakyBlobs(shop.stores.blobs)
-    return shop.stores.blobs
+    flaky = FlakyBlobs()
+    shop.stores = Stores(shop.stores.database, shop.clock, flaky, shop.stores.engine)
+    return flaky
 
 
 async def content_of(shop: Workshop, blob_key: str) -> bytes:
