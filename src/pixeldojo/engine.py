@@ -12,14 +12,19 @@ from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 
 from taskiq import AsyncBroker, InMemoryBroker
-from taskiq.api import run_receiver_task
 from taskiq.kicker import AsyncKicker
+from taskiq.receiver import Receiver
 
 from pixeldojo.core.errors import ConfigurationError
 
 _QUEUE_NAME = "pixeldojo"
 _WAITING_HINTS_LIMIT = 10_000
 _HANDLERS_AT_ONCE = 200
+_ANNOUNCE_SECONDS = 1.0
+# After trouble with the broker it is left alone for so long: a sweep of hundreds must not wait for each.
+_PAUSE_SECONDS = 1.0
+_STOP_SECONDS = 5.0
+_CONNECT_SECONDS = 2.0
 
 
 class Hint(StrEnum):
@@ -41,11 +46,18 @@ class Engine:
         ping: Callable[[], Awaitable[None]],
         *,
         waiting_hints_limit: int = _WAITING_HINTS_LIMIT,
+        announce_seconds: float = _ANNOUNCE_SECONDS,
+        pause_seconds: float = _PAUSE_SECONDS,
     ) -> None:
         self._broker = broker
         self._ping = ping
         self._waiting_hints_limit = waiting_hints_limit
+        self._announce_seconds = announce_seconds
+        self._pause_seconds = pause_seconds
+        self._silent_until = 0.0
         self._receiver: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
+        self._taking_in: set[asyncio.Task[object]] = set()
         self._handled: set[Hint] = set()
         self._waiting = 0
         self._listeners: dict[str, set[asyncio.Event]] = {}
@@ -60,6 +72,11 @@ class Engine:
 
         async def receive(subject_id: str) -> None:
             self._waiting -= self.is_in_process
+            task = asyncio.current_task()
+            if self._stop.is_set() or task is None:
+                return
+            self._taking_in.add(task)
+            task.add_done_callback(self._taken_in)
             await handler(subject_id)
 
         self._handled.add(hint)
@@ -71,34 +88,61 @@ class Engine:
             self._broker.is_worker_process = True
         await self._broker.startup()
         if self._handled and not self.is_in_process:
-            self._receiver = asyncio.create_task(
-                run_receiver_task(self._broker, max_async_tasks=_HANDLERS_AT_ONCE), name="hint-receiver"
-            )
+            self._receiver = asyncio.create_task(self._receive(), name="hint-receiver")
 
     async def stop_receiving(self) -> None:
-        """Take in no more hints; sending still works."""
-        if self._receiver is not None:
-            self._receiver.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._receiver
-            self._receiver = None
+        """Take in no more hints; sending still works. Those being taken in have a few seconds to get there."""
+        self._stop.set()
         self._handled.clear()
+        if self._receiver is not None:
+            await asyncio.wait({self._receiver}, timeout=_STOP_SECONDS + 1)
+            self._receiver.cancel()
+            await asyncio.wait({self._receiver}, timeout=1)
+            self._receiver = None
 
     async def close(self) -> None:
-        """Stop receiving and disconnect."""
+        """Stop receiving, cut off what is still being taken in, and disconnect."""
+        self._stop.set()
+        await asyncio.sleep(0)  # hints sent just now begin, and find that it is over
+        for task in self._taking_in:
+            task.cancel()
         await self.stop_receiving()
+        await asyncio.gather(*self._taking_in, return_exceptions=True)
         await self._broker.shutdown()
+
+    def _taken_in(self, task: asyncio.Task[object]) -> None:
+        self._taking_in.discard(task)
+        if not task.cancelled():
+            task.exception()  # a broker gone before the acknowledgement: the hint comes again, and does no harm
+
+    async def _receive(self) -> None:
+        """Take hints in until told to stop. When the broker goes away, come back until it is there again."""
+        while not self._stop.is_set():
+            # Starting up names this worker's group to the broker, which a restarted one has forgotten.
+            receiver = Receiver(
+                self._broker, max_async_tasks=_HANDLERS_AT_ONCE, run_startup=True, wait_tasks_timeout=_STOP_SECONDS
+            )
+            with suppress(Exception):  # any client of any broker may raise its own; `check` tells the operator
+                await receiver.listen(self._stop)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._pause_seconds):
+                    await self._stop.wait()
 
     async def announce(self, hint: Hint, subject_id: str) -> None:
         """Say that a job or delivery is due. Never fails: what is not heard is found by the sweep."""
-        if self.is_in_process:
-            if hint not in self._handled or self._waiting >= self._waiting_hints_limit:
-                return
-            self._waiting += 1
-        # Whatever keeps the broker from hearing it, the row still says that the work is due.
-        with suppress(Exception):
-            kicker: AsyncKicker[[str], None] = AsyncKicker(task_name=str(hint), broker=self._broker, labels={})
-            await kicker.kiq(subject_id)
+        clock = asyncio.get_running_loop().time
+        if clock() < self._silent_until:
+            return
+        if self.is_in_process and (hint not in self._handled or self._waiting >= self._waiting_hints_limit):
+            return
+        self._waiting += self.is_in_process
+        kicker: AsyncKicker[[str], None] = AsyncKicker(task_name=str(hint), broker=self._broker, labels={})
+        try:
+            async with asyncio.timeout(self._announce_seconds):
+                await kicker.kiq(subject_id)
+        except Exception:  # noqa: BLE001  whatever keeps the broker from hearing it, the row says that the work is due
+            self._waiting -= self.is_in_process
+            self._silent_until = clock() + self._pause_seconds
 
     async def check(self) -> None:
         """Return when hints can be sent; raise what went wrong otherwise."""
@@ -136,15 +180,29 @@ def open_engine(address: str | None) -> Engine:
             f"PIXELDOJO_BROKER_URL must be redis://host:port of a Valkey or Redis, not {address.split(':')[0]}:…"
         )
     from redis.asyncio import Redis  # noqa: PLC0415  only a scaled-out set-up pays for the import
+    from redis.exceptions import RedisError  # noqa: PLC0415  as above
     from taskiq_redis import RedisStreamBroker  # noqa: PLC0415  as above
 
     url = address.replace("valkey://", "redis://", 1)
 
     async def ping() -> None:
-        async with Redis.from_url(url) as client:
-            await client.ping()
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS), Redis.from_url(url) as client:
+                await client.ping()
+        except (RedisError, TimeoutError) as error:
+            raise ConnectionError(f"the broker of hints does not answer: {error}") from error
 
-    return Engine(RedisStreamBroker(url, queue_name=_QUEUE_NAME, maxlen=_WAITING_HINTS_LIMIT), ping)
+    broker = RedisStreamBroker(
+        url,
+        queue_name=_QUEUE_NAME,
+        maxlen=_WAITING_HINTS_LIMIT,
+        socket_connect_timeout=_CONNECT_SECONDS,
+        # With a time-out the client sends by asyncio.wait_for, which on Python 3.11 may swallow being cancelled:
+        # a receiver told to stop would go on for ever. Keep-alive finds dead connections instead.
+        socket_timeout=None,
+        socket_keepalive=True,
+    )
+    return Engine(broker, ping)
 
 
 async def _always_there() -> None:
