@@ -61,6 +61,7 @@ class Deliverer:
         clock: Clock,
         log: FilteringBoundLogger,
         owner: str,
+        waiting_per_destination: int = _WAITING_PER_DESTINATION,
     ) -> None:
         self._webhooks = webhooks
         self._accounts = accounts
@@ -68,6 +69,7 @@ class Deliverer:
         self._clock = clock
         self._log = log
         self._owner = owner
+        self._waiting_per_destination = waiting_per_destination
         self._destinations: dict[str, _Destination] = {}
         self._turns: deque[_Destination] = deque()
         self._in_hand: set[str] = set()
@@ -83,7 +85,7 @@ class Deliverer:
             return
         name = urlsplit(delivery.url).netloc
         destination = self._destinations.setdefault(name, _Destination(name))
-        if len(destination.waiting) >= _WAITING_PER_DESTINATION:
+        if len(destination.waiting) >= self._waiting_per_destination:
             return
         self._in_hand.add(delivery_id)
         destination.waiting.append(delivery_id)
