@@ -6,21 +6,29 @@ Outside, credits are JSON numbers with at most three decimals (contract, section
 from decimal import Decimal, InvalidOperation
 
 MILLICREDITS_PER_CREDIT = 1_000
+_SMALLEST_CREDITS = Decimal("0.001")
+# Up to here a JSON number tells every thousandth apart, and a database's integer holds the sum of a million of them.
+_LARGEST_CREDITS = 1_000_000_000_000
 
 
 def parse_credits(value: str | int | Decimal) -> int:
     """Read an amount in credits and return it in millicredits.
 
     Raises:
-        ValueError: if it is not a finite number or has more than three decimals.
+        ValueError: if it is not a number, is over a million million credits, or has more than three decimals.
     """
+    given = str(value)[:40]
     try:
-        amount = Decimal(value) * MILLICREDITS_PER_CREDIT
-    except InvalidOperation as error:
-        raise ValueError(f"{value!r} is not an amount of credits; write a number such as 7.5") from error
-    if not amount.is_finite() or amount != amount.to_integral_value():
-        raise ValueError(f"{value} credits is finer than a thousandth of a credit; use at most three decimals")
-    return int(amount)
+        amount = Decimal(value)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite():
+        raise ValueError(f"{given!r} is not an amount of credits; write a number such as 7.5")
+    if amount.copy_abs() > _LARGEST_CREDITS:
+        raise ValueError(f"{given} credits is more than the {_LARGEST_CREDITS:,} that can be counted")
+    if amount % _SMALLEST_CREDITS:
+        raise ValueError(f"{given} credits is finer than a thousandth of a credit; use at most three decimals")
+    return int(amount * MILLICREDITS_PER_CREDIT)
 
 
 def credits_number(millicredits: int) -> int | float:

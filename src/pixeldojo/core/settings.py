@@ -20,7 +20,9 @@ Network: TypeAlias = IPv4Network | IPv6Network
 class Settings(BaseSettings):
     """What an operator can set. The defaults are the embedded set-up: one process, one folder."""
 
-    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, frozen=True, extra="ignore", allow_inf_nan=False
+    )
 
     data_dir: Path = Field(
         Path(".pixeldojo"),

@@ -1,0 +1,138 @@
+"""Settings: what is set wins, what cannot be used is named with its reason, all at once."""
+
+import os
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from pixeldojo.core.errors import ConfigurationError
+from pixeldojo.core.settings import ENVIRONMENT_PREFIX, Settings, read_settings
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]:
+        monkeypatch.delenv(name)
+
+
+def test_without_an_environment_it_is_one_process_and_one_folder() -> None:
+    settings = read_settings()
+
+    assert settings.base_url == "http://127.0.0.1:8000"
+    assert settings.database_address == f"sqlite:///{Path('.pixeldojo').resolve() / 'pixeldojo.db'}"
+    assert settings.blobs_address == str(Path(".pixeldojo").resolve() / "blobs")
+    assert (settings.broker_url, settings.limiter_url, settings.secret_key) == (None, None, None)
+    assert settings.allow_networks == ()
+
+
+def test_what_is_handed_in_wins_over_the_environment_and_none_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXELDOJO_PORT", "4000")
+    monkeypatch.setenv("PIXELDOJO_HOST", "::1")
+
+    settings = read_settings(port=5000, host=None)
+
+    assert (settings.port, settings.host) == (5000, "::1")
+    assert settings.base_url == "http://[::1]:5000"
+
+
+def test_an_empty_variable_is_as_if_it_were_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    unset = read_settings()
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"{ENVIRONMENT_PREFIX}{name.upper()}", "")
+
+    assert read_settings() == unset
+
+
+@pytest.mark.parametrize(
+    ("given", "networks"),
+    [
+        ("127.0.0.0/8", ["127.0.0.0/8"]),
+        ("127.0.0.0/8,10.1.0.0/16", ["127.0.0.0/8", "10.1.0.0/16"]),
+        (" ::1/128 , fd00::/8 ,", ["::1/128", "fd00::/8"]),
+        ("192.168.1.7", ["192.168.1.7/32"]),
+    ],
+)
+def test_networks_are_a_list_with_commas(given: str, networks: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXELDOJO_ALLOW_NETWORKS", given)
+    monkeypatch.setenv("PIXELDOJO_TRUSTED_PROXIES", given)
+
+    settings = read_settings()
+
+    assert settings.allow_networks == settings.trusted_proxies == tuple(ip_network(network) for network in networks)
+
+
+def test_a_public_address_begins_every_address_without_a_second_slash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXELDOJO_PUBLIC_URL", "https://dojo.example.com/under/")
+
+    assert read_settings().base_url == "https://dojo.example.com/under"
+
+
+BAD_VALUES = {
+    "PORT": ("70000", "65535"),
+    "PUBLIC_URL": ("dojo.example.com", "must begin with http:// or https://"),
+    "SECRET_KEY": ("too short", "32"),
+    "ALLOW_NETWORKS": ("10.0.0.1/8", "has host bits set"),
+    "TRUSTED_PROXIES": ("everybody", "does not appear to be an IPv4 or IPv6 network"),
+    "ALLOW_HTTP": ("perhaps", "boolean"),
+    "RETENTION_HOURS": ("0", "greater than 0"),
+    "RATE_PER_MINUTE": ("0", "greater than or equal to 1"),
+    "PUBLIC_RATE_PER_MINUTE": ("many", "valid integer"),
+    "MAX_BODY_BYTES": ("12", "1024"),
+    "MAX_MEDIA_BYTES": ("-1", "1024"),
+    "MAX_JOBS_IN_FLIGHT": ("0", "greater than or equal to 1"),
+    "LEASE_SECONDS": ("inf", "finite number"),
+    "SWEEP_SECONDS": ("0", "greater than 0"),
+    "SHUTDOWN_SECONDS": ("-1", "greater than or equal to 0"),
+    "MEDIA_WORKERS": ("65", "64"),
+    "MEDIA_MEMORY_BYTES": ("1024", "268435456"),
+    "FIRST_CREDITS": ("-5", "greater than or equal to 0"),
+    "LOG_LEVEL": ("loud", "'debug', 'info', 'warning' or 'error'"),
+    "LOG_FORMAT": ("xml", "'json' or 'console'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_VALUES)
+def test_a_value_that_cannot_be_used_is_named_with_the_reason(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    value, reason = BAD_VALUES[name]
+    monkeypatch.setenv(f"PIXELDOJO_{name}", value)
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings()
+
+    (line,) = str(caught.value).splitlines()[1:]
+    assert line.startswith(f"  PIXELDOJO_{name}: ")
+    assert reason in line
+
+
+def test_all_values_that_cannot_be_used_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, (value, _) in BAD_VALUES.items():
+        monkeypatch.setenv(f"PIXELDOJO_{name}", value)
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings()
+
+    named = {line.partition(":")[0].strip() for line in str(caught.value).splitlines()[1:]}
+    assert named == {f"PIXELDOJO_{name}" for name in BAD_VALUES}
+
+
+def test_every_setting_that_can_be_wrong_is_in_the_list() -> None:
+    takes_any_text = {"data_dir", "host", "database_url", "blobs_url", "broker_url", "limiter_url"}
+
+    assert {name.upper() for name in Settings.model_fields if name not in takes_any_text} == set(BAD_VALUES)
+
+
+def test_a_secret_is_not_repeated_in_an_error_nor_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXELDOJO_SECRET_KEY", "hunter2")
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings()
+    assert "hunter2" not in str(caught.value)
+
+    monkeypatch.setenv("PIXELDOJO_SECRET_KEY", "hunter2" * 6)
+    assert "hunter2" not in repr(read_settings())
+
+
+def test_settings_do_not_change_after_the_start() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        read_settings().port = 1
