@@ -65,11 +65,13 @@ class ScriptedReceivers(OutboundClient):
         self._clock = shop.clock
         self.reactions: dict[str, list[Reaction]] = {}
         self.received: list[Received] = []
+        self._has_received = asyncio.Event()
 
     async def post(
         self, url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float = 15.0
     ) -> HttpAnswer:
         self.received.append(Received(url, body, headers, self._clock.now()))
+        self._has_received.set()
         reactions = self.reactions.get(urlsplit(url).netloc)
         reaction = reactions.pop(0) if reactions else answer()
         if isinstance(reaction, Exception):
@@ -79,6 +81,13 @@ class ScriptedReceivers(OutboundClient):
     def answer_next(self, *reactions: Reaction, host: str = "receiver.test") -> None:
         """Let the next posts to a host be answered like this."""
         self.reactions[host] = list(reactions)
+
+    async def until_received(self, count: int) -> None:
+        """Return once there have been that many posts."""
+        async with asyncio.timeout(10):
+            while len(self.received) < count:
+                self._has_received.clear()
+                await self._has_received.wait()
 
     def count(self, host: str) -> int:
         """Return how many posts a host got."""

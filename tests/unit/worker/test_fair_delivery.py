@@ -62,9 +62,7 @@ async def test_a_silent_receiver_has_one_attempt_at_a_time(
         await worker.take(delivery_id)
     await gate.is_reached.wait()
     await worker.take((await ended_job(shop, key)).id)
-    async with asyncio.timeout(10):
-        while not receivers.count("receiver.test"):
-            await shop.stores.database.check()
+    await receivers.until_received(2)
     assert receivers.count("silent.test") == 1
     await worker.stop(0)
 
@@ -117,9 +115,8 @@ async def test_all_receivers_together_have_a_bound(shop: Workshop, key: ApiKey, 
     worker = deliverer(shop, receivers)
     ids = await many_due(shop, key, [f"https://{host}/" for host in gates])
     await asyncio.gather(*(worker.take(delivery_id) for delivery_id in ids))
-    async with asyncio.timeout(10):
-        while len(receivers.received) < 200:
-            await shop.stores.database.check()
+    await receivers.until_received(200)
+    await shop.stores.database.check()
     assert len(receivers.received) == 200
     for gate in gates.values():
         gate.may_answer.set()

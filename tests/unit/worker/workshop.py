@@ -194,6 +194,9 @@ class DescribedMedia(MediaPool):
         self.measured = 0
         self.before_next: Callable[[], Awaitable[None]] | None = None
 
+    async def warm_up(self, function: Callable[[], object], *, timeout_seconds: float = 60.0) -> None:
+        """There are no processes to start."""
+
     async def run(self, function: Callable[..., _Result], *arguments: object, timeout_seconds: float) -> _Result:
         [path] = arguments
         assert isinstance(path, Path)
