@@ -29,5 +29,7 @@ def next_attempt_at(
         return None
     gap = ATTEMPT_OFFSETS_SECONDS[attempts_made] - ATTEMPT_OFFSETS_SECONDS[attempts_made - 1]
     delay = max(gap * (1 + _JITTER * random()), retry_after_seconds or 0.0)
-    left = (expires_at - now).total_seconds()
-    return now + timedelta(seconds=delay) if delay < left else None
+    if delay >= (expires_at - now).total_seconds():
+        return None
+    moment = now + timedelta(seconds=delay)
+    return moment if moment < expires_at else None
