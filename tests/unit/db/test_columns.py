@@ -1,4 +1,4 @@
-"""Times as integers: exact, in order, the same for both databases."""
+"""Our column types: times as integers, exact and in order; strangers' texts, as far as a database can keep them."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects import sqlite
 
-from pixeldojo.db.columns import UtcTime
+from pixeldojo.db.columns import StrangersText, UtcTime, storable
 
 DIALECT = sqlite.dialect()
 TIMES = st.datetimes(timezones=st.just(UTC))
@@ -38,3 +38,25 @@ def test_another_zone_is_the_same_moment() -> None:
 def test_no_time_stays_no_time() -> None:
     assert UtcTime().process_bind_param(None, DIALECT) is None
     assert UtcTime().process_result_value(None, DIALECT) is None
+
+
+def test_ordinary_text_is_kept_as_it_is() -> None:
+    text = "Zu groß: über 🎏\t\n\x7f"
+
+    assert StrangersText(100).process_bind_param(text, DIALECT) == text
+    assert StrangersText(100).process_bind_param(None, DIALECT) is None
+
+
+@given(st.text(st.characters()), st.integers(1, 50))
+def test_whatever_was_said_fits_its_column_and_every_encoding(text: str, length: int) -> None:
+    kept = StrangersText(length).process_bind_param(text, DIALECT)
+
+    assert kept is not None
+    assert "\x00" not in kept
+    assert len(kept) == min(len(text), length)
+    kept.encode()
+
+
+@given(st.text(st.characters()))
+def test_making_text_storable_twice_changes_nothing_more(text: str) -> None:
+    assert storable(storable(text)) == storable(text)
