@@ -6,11 +6,11 @@ and remedy. Leaves what the tables mean to the modules that define them.
 
 import difflib
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
+import tomli
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -39,10 +39,10 @@ def read_toml(path: Path, file: str) -> dict[str, JsonValue]:
         ConfigurationError: if it cannot be read, is not UTF-8 or TOML (with line and column), or holds a date.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomli.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         refuse(file, "", f"cannot be read ({error}); it must be a UTF-8 text file")
-    except tomllib.TOMLDecodeError as error:
+    except tomli.TOMLDecodeError as error:
         refuse(file, "", f"is not TOML: {error}")
     _refuse_dates(table, file, "")
     return table
