@@ -12,7 +12,7 @@ from pixeldojo.catalog.price import Quote, quote_price, settle
 from pixeldojo.catalog.price_rules import ByResolutionAndDurationPrice, ByResolutionPrice, FixedPrice, PerSecondPrice
 from pixeldojo.catalog.schema import Model
 from pixeldojo.core.errors import ValidationError
-from pixeldojo.core.json_types import JsonValue
+from pixeldojo.core.json_types import JsonObject, JsonValue
 
 SECONDS = st.decimals(0, 100, places=3)
 
@@ -67,12 +67,12 @@ def test_everything_delivered_at_full_length_costs_the_quote(quote: Quote) -> No
 @given(READ)
 def test_more_outputs_more_seconds_or_a_higher_tier_never_cost_less(request_: Request) -> None:
     model, read = request_
-    for name, steps in rising_inputs(model).items():
+    for name, steps in rising_inputs(model, read).items():
         amounts = [quote_price(model, {**read, name: step}).amount_millicredits for step in steps]
         assert all(less <= more for less, more in pairwise(amounts)), (name, amounts)
 
 
-def rising_inputs(model: Model) -> dict[str, list[JsonValue]]:
+def rising_inputs(model: Model, read: JsonObject) -> dict[str, list[JsonValue]]:
     """Return what the price depends on, each with values from small to large: tiers as the file lists them."""
     rule = model.price
     rising: dict[str, list[JsonValue]] = {}
@@ -86,7 +86,10 @@ def rising_inputs(model: Model) -> dict[str, list[JsonValue]]:
         case ByResolutionPrice():
             rising[rule.by] = list(rule.amounts)
         case ByResolutionAndDurationPrice():
-            rising |= {rule.by: list(rule.amounts), rule.seconds: lengths(model, rule.seconds)}
+            # Not every tier offers every length.
+            tier, seconds = str(read[rule.by]), str(read[rule.seconds])
+            rising[rule.by] = [tier for tier, amounts in rule.amounts.items() if seconds in amounts]
+            rising[rule.seconds] = [int(length) for length in sorted(rule.amounts[tier], key=int)]
         case FixedPrice():
             pass
     return rising

@@ -24,7 +24,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "limiter": frozenset({"limits", "redis"}),
     "net": frozenset({"aiohttp", "yarl"}),
     "media": frozenset({"PIL", "av", "numpy"}),
-    "catalog": frozenset({"jsonschema_rs", "pydantic", "pydantic_core"}),
+    "catalog": frozenset({"jsonschema_rs", "pydantic", "pydantic_core", "tomli"}),
     "providers": frozenset(),
     "core": frozenset({"pydantic", "pydantic_settings"}),
 }

@@ -151,7 +151,8 @@ def _complete(parameter: Parameter, value: JsonValue) -> JsonValue:
     if isinstance(value, Mapping):
         members = {member.name: _member(member, value.get(member.name)) for member in parameter.fields}
         return {name: member for name, member in members.items() if member is not None}
-    items = [_complete(parameter, item) for item in value]
+    # An empty text among others is an item like any other; only the whole list can count as left out.
+    items = [item if item == "" else _complete(parameter, item) for item in value]
     return None if not items and parameter.drops_when_empty else items
 
 
@@ -167,10 +168,12 @@ def _misplaced(model: Model, filled: JsonObject, wrong: set[str]) -> list[Violat
         if parameter.applies_when is None or not wrong.isdisjoint({parameter.name, *parameter.applies_when.names()}):
             continue
         applies, name = holds(parameter.applies_when, filled), parameter.name
+        if applies == (name in filled) or not (name in filled or parameter.required):
+            continue
         circumstance = describe(parameter.applies_when)
-        if name in filled and not applies:
+        if not applies:
             found.append(Violation(name, f"{name} is only for inputs where {circumstance}; leave it out."))
-        elif parameter.required and applies and name not in filled:
+        else:
             found.append(Violation(name, f"{name} is required when {circumstance}: {parameter.description}"))
     return found
 

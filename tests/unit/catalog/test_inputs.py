@@ -324,3 +324,8 @@ def test_media_values_are_every_address_in_order(wide: Model) -> None:
         MediaValue("elements.front_url", 0, "image", "https://example.com/1"),
         MediaValue("elements.front_url", 1, "image", "https://example.com/2"),
     )
+
+
+def test_an_empty_text_in_a_list_stays_a_text(catalog: Catalog) -> None:
+    read = read_input(catalog.find("flux-2-klein-4b"), {"prompt": "x", "loras": ["", "https://a/b"]})
+    assert read["loras"] == ["", "https://a/b"]

@@ -132,3 +132,9 @@ def test_a_poster_has_few_tones() -> None:
 
 def test_a_huge_picture_has_its_size_too() -> None:
     assert compose("an abstract swirl", 1).paint(5_000, 2_000).shape == (2_000, 5_000, 3)
+
+
+def test_a_prompt_without_a_subject_gets_a_still_life() -> None:
+    """Words that name nothing lead to the studio, which then chooses what to show."""
+    for seed in range(30):
+        assert compose("logo", seed).paint(64, 64).shape == (64, 64, 3)

@@ -199,7 +199,7 @@ def _studio(stage: Stage) -> list[Layer]:
     table = ramp(blend(palette.sky[0], palette.near, 0.3), palette.sky[1], palette.sky[2], palette.sky[3])
     colours = table[np.clip(255 * (bright * 0.95 + clouded - 0.06), 0, 255).astype(np.intp)]
     layers: list[Layer] = [Backdrop(enlarge(colours, stage, stage.width, stage.height)), bokeh(stage)]
-    subject = stage.reading.subject or stage.chance("still life").choice(_STILL_LIFE)
+    subject = stage.reading.subject or _STILL_LIFE[int(stage.chance("still life").integers(0, len(_STILL_LIFE)))]
     sprite = draw_subject(stage, subject, stage.pixels(0.94), lit=True)
     left = (stage.width - sprite.image.width) // 2
     foot = stage.height - sprite.image.height
