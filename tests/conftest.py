@@ -51,7 +51,7 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def sqlite_template() -> Iterator[Path]:
     """A migrated SQLite file, in a folder with room for copies."""
-    folder = new_scratch_folder("pixeldojo-sqlite-")
+    folder = new_scratch_folder()
     path = folder / f"{_TEMPLATE}.db"
     asyncio.run(migrate(f"sqlite:///{path}"))
     with closing(sqlite3.connect(path)) as connection:

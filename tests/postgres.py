@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -48,10 +47,9 @@ class PostgresServer:
     """A server in a temporary folder; `start` and `stop` belong together."""
 
     def __init__(self) -> None:
-        self._folder = new_scratch_folder("pixeldojo-pg-")
+        self._folder = new_scratch_folder()
         self._data = self._folder / "data"
-        # Nothing may be executed from shared memory on many systems.
-        self._copied = Path(tempfile.mkdtemp(prefix="pixeldojo-pg-bin-"))
+        self._copied = new_scratch_folder(is_for_programs=True)
         self._process: subprocess.Popen[bytes] | None = None
         account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         self._user = None if account is None else account.pw_uid

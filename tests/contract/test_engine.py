@@ -311,7 +311,7 @@ async def test_announcing_to_a_silent_broker_does_not_hang_and_is_not_tried_agai
     for number in range(1_000):
         await engine.announce(Hint.JOB, f"job_{number}")
 
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 5  # and not a thousand times a twentieth
     await engine.close()
 
 
