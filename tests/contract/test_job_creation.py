@@ -236,8 +236,11 @@ async def test_an_answer_is_kept_as_long_as_its_job_and_then_the_key_is_free(sto
     assert (await stores.jobs.create(request(key, idempotency_key="k"))).job_id == first.job_id
 
     stores.clock.advance(1)
-    assert await stores.jobs.find_replay(request(key, idempotency_key="k")) is None
-    assert not (await stores.jobs.create(request(key, idempotency_key="k"))).is_replay
+    other = request(key, idempotency_key="k", fingerprint="0" * 64)
+    assert await stores.jobs.find_replay(other) is None
+    second = await stores.jobs.create(other)
+    assert not second.is_replay
+    assert (await stores.jobs.create(other)).job_id == second.job_id
 
 
 async def test_answers_whose_time_is_over_are_forgotten(stores: Stores) -> None:

@@ -162,10 +162,11 @@ async def test_waiting_ends_as_soon_as_the_job_does(stores: Stores, key: ApiKey)
 
 
 async def test_waiting_hears_of_an_end_on_another_node_within_a_second(stores: Stores, key: ApiKey) -> None:
+    """However long it has waited by then."""
     other_node = Stores(stores.database, stores.clock, stores.blobs)
     job = await stores.at(key, Step.COLLECT)
-    waiting = asyncio.create_task(stores.jobs.wait(key, job.id, 60))
-    for _ in range(5):
+    waiting = asyncio.create_task(stores.jobs.wait(key, job.id, 600))
+    for _ in range(40):
         await stores.clock.until_sleeping()
         stores.clock.advance(1)
     await stores.clock.until_sleeping()

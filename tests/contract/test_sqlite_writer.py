@@ -78,6 +78,19 @@ async def test_writes_happen_in_the_order_they_were_asked_for(database: Database
     assert order == list(range(200))
 
 
+async def test_what_nobody_waits_for_any_more_is_not_written(database: Database) -> None:
+    holding, go_on = await pause(database)
+    impatient = asyncio.create_task(database.write(adding("impatient")))
+    patient = asyncio.create_task(database.write(adding("patient")))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    go_on.set()
+
+    await asyncio.gather(holding, patient)
+
+    assert await names(database) == ["patient"]
+
+
 async def test_a_wrong_statement_takes_nothing_else_with_it(database: Database) -> None:
     """SQLite reports it as it reports a broken disk; still only its own caller hears of it."""
     holding, go_on = await pause(database)
