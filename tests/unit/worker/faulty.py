@@ -1,6 +1,6 @@
-"""A database that goes away, or whose process dies, at the writes a test names."""
+"""A database that goes away, dawdles, or whose process dies, at the moments a test names."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -31,12 +31,19 @@ class Fault:
 
 
 class FaultyDatabase(Database):
-    """Another database, and the faults of its next writes."""
+    """Another database, and the faults of its next writes.
+
+    Attributes:
+        after_write: Runs once, when the next write is committed and its caller has not heard of it.
+        after_read: Runs once, when the next read is over and its caller goes on.
+    """
 
     def __init__(self, inner: Database) -> None:
         self._inner = inner
         self.faults: list[Fault | None] = []
         self.write_count = 0
+        self.after_write: Callable[[], Awaitable[object]] | None = None
+        self.after_read: Callable[[], Awaitable[object]] | None = None
 
     @property
     def is_sqlite(self) -> bool:
@@ -47,15 +54,21 @@ class FaultyDatabase(Database):
         fault = self.faults.pop(0) if self.faults else None
         if fault is not None and not fault.is_kept:
             raise fault.error
+        after, self.after_write = self.after_write, None
         result = await self._inner.write(work)
+        if after is not None:
+            await after()
         if fault is not None:
             raise fault.error
         return result
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
+        after, self.after_read = self.after_read, None
         async with self._inner.read() as connection:
             yield connection
+        if after is not None:
+            await after()
 
     async def check(self) -> None:
         await self._inner.check()

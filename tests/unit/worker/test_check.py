@@ -46,7 +46,7 @@ async def test_a_look_that_brings_nothing_new_writes_nothing(shop: Workshop, key
     writes = []
 
     async def look() -> Running:
-        writes.append(shop.write_count)
+        writes.append(shop.database.write_count)
         return Running(0.5)
 
     trouble = refused(UpstreamErrorKind.UNAVAILABLE)

@@ -276,6 +276,18 @@ async def test_a_wish_that_comes_while_a_step_is_taken_is_heard_after_it(shop: W
     assert await shop.ending(key, job_id) == ("failed", "canceled", 0)
 
 
+async def test_a_wish_that_comes_while_the_job_is_looked_up_is_heard(shop: Workshop, key: ApiKey) -> None:
+    worker = shop.worker()
+    job_id = await shop.submit(key)
+    shop.upstream.to_check = [Running(poll_after_seconds=30.0) for _ in range(3)]
+    await worker.take(job_id)
+    await shop.clock.until_sleeping()
+    shop.database.after_read = lambda: shop.stores.jobs.cancel(key, job_id)
+    shop.stores.engine.notify(job_id)
+    await shop.until_dropped(worker)
+    assert await shop.ending(key, job_id) == ("failed", "canceled", 0)
+
+
 async def test_a_wish_told_to_another_node_is_heard_when_leases_are_renewed(shop: Workshop, key: ApiKey) -> None:
     stores = shop.stores
     elsewhere = JobsService(

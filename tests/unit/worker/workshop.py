@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -212,13 +213,19 @@ class DescribedMedia(MediaPool):
         return result
 
 
+@cache
+def made_up_catalog() -> Catalog:
+    """Return three models: charged by the picture, by the second measured, and with media inputs."""
+    return load_catalog(Path(__file__).parent / "made_up")
+
+
 @asynccontextmanager
 async def open_workshop(database: Database, clock: FakeClock, folder: Path) -> AsyncIterator["Workshop"]:
     """Give a workshop over a database, with media in memory; the folder is for what lies about meanwhile."""
     blobs = open_blobs("memory://", scratch=folder)
     stores = Stores(FaultyDatabase(database), clock, blobs, open_engine(None))
     try:
-        yield Workshop(stores, load_catalog(Path(__file__).parent / "made_up"), folder / "scratch")
+        yield Workshop(stores, made_up_catalog(), folder / "scratch")
     finally:
         await stores.engine.close()
 
@@ -244,15 +251,14 @@ class Workshop:
         self.set_up(self.upstream)
 
     @property
-    def write_count(self) -> int:
-        """How many writes to the database there have been."""
+    def database(self) -> FaultyDatabase:
+        """The database, which does what it is told."""
         assert isinstance(self.stores.database, FaultyDatabase)
-        return self.stores.database.write_count
+        return self.stores.database
 
     def break_writes(self, *faults: Fault | None) -> None:
         """Let the next writes to the database go wrong; None is one that does not."""
-        assert isinstance(self.stores.database, FaultyDatabase)
-        self.stores.database.faults = list(faults)
+        self.database.faults = list(faults)
 
     def set_up(self, *providers: Provider) -> None:
         """Let these be the upstreams that the operator has configured."""
