@@ -6,6 +6,7 @@ Owns fonts, wrapping and placing. The text is drawn once (`Lettering`), then sta
 import re
 import string
 import unicodedata
+from bisect import bisect_right
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ MARK = "sandbox"
 
 _SMALLEST_SIDE = 48
 _MOST_LINES = 3
+# No caption has room for more; measuring text costs time by its length.
+_MOST_CHARACTERS = 1_000
 _ELLIPSIS = "…"
 _GLYPHS = frozenset(string.digits + string.ascii_letters + string.punctuation + " ©«°±·»“”…™")
 _SPELLINGS = str.maketrans(
@@ -76,12 +79,12 @@ def caption(frame: Pixels, prompt: str, mark: str = MARK) -> Pixels:
 
 def wrap(text: str, font: Font, room: float, most_lines: int) -> list[str]:
     """Break text into at most `most_lines` lines within `room` pixels; the rest becomes an ellipsis."""
-    words = text.split()
+    words = text[:_MOST_CHARACTERS].split()
     lines: list[str] = []
     while words and len(lines) < most_lines:
         line, words = _fill_line(words, font, room)
         lines.append(line)
-    if words:
+    if lines and (words or len(text) > _MOST_CHARACTERS):
         lines[-1] = _shorten(lines[-1] + _ELLIPSIS, font, room)
     return lines
 
@@ -93,7 +96,7 @@ def _fill_line(words: list[str], font: Font, room: float) -> tuple[str, list[str
     line = " ".join(words[:count])
     if font.getlength(line) <= room:
         return line, words[count:]
-    kept = max(1, next((n for n in range(len(line), 0, -1) if font.getlength(line[:n]) <= room), 1))
+    kept = max(1, bisect_right(range(1, len(line) + 1), room, key=lambda count: font.getlength(line[:count])))
     return line[:kept], [line[kept:], *words[1:]] if line[kept:] else words[1:]
 
 
