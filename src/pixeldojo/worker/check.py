@@ -3,6 +3,7 @@
 Asking is free and may be repeated; so trouble on the way is waited out until the job's deadline.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -25,6 +26,7 @@ from pixeldojo.providers.contract import (
 from pixeldojo.worker.collect import CollectStep
 from pixeldojo.worker.outcome import Ended, Outcome, Pause
 
+_LEAST_CHECK_SECONDS = 30.0
 _SHORTEST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 30.0
 _TROUBLE_PAUSE_SECONDS = 0.5
@@ -66,7 +68,13 @@ class CheckStep:
             canceled = JobFailure(JobFailureCode.CANCELED, "The job was cancelled.")
             return Ended(await self._claims.fail(job, canceled))
         try:
-            answer = await provider.check(operation, self._http)
+            # An answer that takes longer than the job may is the same as none: the deadline ends the job.
+            async with asyncio.timeout(
+                max(_LEAST_CHECK_SECONDS, (job.deadline_at - self._clock.now()).total_seconds())
+            ):
+                answer = await provider.check(operation, self._http)
+        except TimeoutError:
+            return await self._time_out(job, provider, operation)
         except UpstreamError as error:
             return await self._troubled(job, provider, operation, error)
         if not isinstance(answer, Running):
