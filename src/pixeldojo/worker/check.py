@@ -57,7 +57,7 @@ class CheckStep:
         self._clock = clock
         self._log = log
 
-    async def run(self, job: Job) -> Outcome:
+    async def run(self, job: Job) -> Outcome:  # noqa: PLR0911  one line for each way a check can end
         """Take the step."""
         operation, name = _read_operation(job.operation or {})
         provider = self._providers.get(name)
