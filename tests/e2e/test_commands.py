@@ -102,6 +102,7 @@ def test_mistakes_are_told_without_a_traceback(
         ("keys", "create", "--name", "x", "--scopes", "everything"),
         ("keys", "create", "--name", "x", "--expires", "yesterday"),
         ("keys", "create", "--name", "x", "--spend-cap", "1.0001"),
+        ("keys", "create", "--name", "x", "--spend-cap", "-1"),
         ("credits", "grant", "-5"),
         ("credits", "grant", "nothing"),
         ("no-such-command",),

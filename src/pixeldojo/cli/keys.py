@@ -153,9 +153,12 @@ def _read_expiry(text: str, now: datetime) -> datetime:
 def _read_cap(text: str) -> SpendCap:
     amount, _, period = text.partition("/")
     try:
-        return SpendCap(parse_credits(amount), SpendCapPeriod(period or SpendCapPeriod.TOTAL))
+        cap = SpendCap(parse_credits(amount), SpendCapPeriod(period or SpendCapPeriod.TOTAL))
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is no spend cap; write 100, or 5/day") from error
+    if cap.amount <= 0:
+        raise typer.BadParameter(f"{text!r} would let the key spend nothing; write an amount above 0")
+    return cap
 
 
 def _shown_cap(key: ApiKey) -> str:
