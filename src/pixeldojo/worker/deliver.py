@@ -1,8 +1,9 @@
 """The step that sends webhooks: signed, bounded, and fair, so that a dead receiver never holds up another's.
 
-A destination has one place until it answers quickly, then twice as many with every quick answer; one that is slow or
-silent is back to one place. Destinations take turns. Hints for a destination that already has many waiting are
-dropped; the sweep brings them again.
+Turns go round the hosts, an account's own each, and at a host round its addresses (without the query). An address has
+one place until it answers quickly, then twice as many with every quick answer; one that is slow or silent is back to
+one place. A host has a few more, so that a silent address there leaves room for its neighbours. Hints for a host that
+already has many waiting are dropped; the sweep brings them again.
 """
 
 import asyncio
@@ -31,22 +32,94 @@ LONGEST_RETRY_AFTER_SECONDS: Final = 5 * 3_600.0
 _LEASE_SECONDS = 60.0
 # Below the connections there are to strangers' addresses, so that downloads get some too.
 _AT_ONCE = 200
-_AT_ONCE_PER_DESTINATION = 8
+_ADDRESS_PLACES = (1, 8)
+_HOST_PLACES = (4, 16)
 _QUICK_SECONDS = 2.0
-_WAITING_PER_DESTINATION = 1_000
+_WAITING_PER_HOST = 1_000
 _IN_HAND_LIMIT = 20_000
 _ERROR_LIMIT = 400
 
 
 @dataclass(slots=True)
-class _Destination:
-    """One receiver: what waits for it, how many attempts it has and may have at a time."""
+class _Places:
+    """How many attempts may be under way at a time: few for the slow and silent, more for who answers quickly."""
 
-    name: str
-    waiting: deque[str] = field(default_factory=deque)
+    fewest: int
+    most: int
+    now: int
     busy: int = 0
-    places: int = 1
+
+    @property
+    def is_one_free(self) -> bool:
+        return self.busy < self.now
+
+    def leave(self, is_quick: bool | None) -> None:
+        """An attempt is over; None where it never reached the receiver."""
+        self.busy -= 1
+        if is_quick is not None:
+            self.now = min(2 * self.now, self.most) if is_quick else self.fewest
+
+
+def _address_places() -> _Places:
+    return _Places(*_ADDRESS_PLACES, now=_ADDRESS_PLACES[0])
+
+
+def _host_places() -> _Places:
+    return _Places(*_HOST_PLACES, now=_HOST_PLACES[0])
+
+
+@dataclass(slots=True, eq=False)
+class _Address:
+    """One receiver: what waits for it."""
+
+    path: str
+    waiting: deque[str] = field(default_factory=deque)
+    places: _Places = field(default_factory=_address_places)
     has_turn: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Host:
+    """One account's receivers at one host and port."""
+
+    key: tuple[str, str]
+    addresses: dict[str, _Address] = field(default_factory=dict)
+    turns: deque[_Address] = field(default_factory=deque)
+    places: _Places = field(default_factory=_host_places)
+    waiting_count: int = 0
+    has_turn: bool = False
+
+    def add(self, path: str, delivery_id: str) -> None:
+        """Let a delivery wait for its address."""
+        address = self.addresses.setdefault(path, _Address(path))
+        address.waiting.append(delivery_id)
+        self.waiting_count += 1
+        self.give_turn(address)
+
+    def take(self) -> tuple[_Address, str]:
+        """Take a place at this host for the address whose turn it is, and its next delivery."""
+        address = self.turns.popleft()
+        address.has_turn = False
+        self.waiting_count -= 1
+        self.places.busy += 1
+        address.places.busy += 1
+        delivery_id = address.waiting.popleft()
+        self.give_turn(address)
+        return address, delivery_id
+
+    def leave(self, address: _Address, is_quick: bool | None) -> None:
+        """Give the place back."""
+        self.places.leave(is_quick)
+        address.places.leave(is_quick)
+        self.give_turn(address)
+        if not address.places.busy and not address.waiting:
+            del self.addresses[address.path]
+
+    def give_turn(self, address: _Address) -> None:
+        """Put an address in line, where something waits for it and it has a place for it."""
+        if address.waiting and address.places.is_one_free and not address.has_turn:
+            address.has_turn = True
+            self.turns.append(address)
 
 
 class Deliverer:
@@ -61,7 +134,7 @@ class Deliverer:
         clock: Clock,
         log: FilteringBoundLogger,
         owner: str,
-        waiting_per_destination: int = _WAITING_PER_DESTINATION,
+        waiting_per_host: int = _WAITING_PER_HOST,
     ) -> None:
         self._webhooks = webhooks
         self._accounts = accounts
@@ -69,9 +142,9 @@ class Deliverer:
         self._clock = clock
         self._log = log
         self._owner = owner
-        self._waiting_per_destination = waiting_per_destination
-        self._destinations: dict[str, _Destination] = {}
-        self._turns: deque[_Destination] = deque()
+        self._waiting_per_host = waiting_per_host
+        self._hosts: dict[tuple[str, str], _Host] = {}
+        self._turns: deque[_Host] = deque()
         self._in_hand: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_stopping = False
@@ -83,13 +156,14 @@ class Deliverer:
         delivery = await self._webhooks.find(delivery_id)
         if delivery is None or delivery.next_attempt_at is None or self._is_stopping or delivery_id in self._in_hand:
             return
-        name = urlsplit(delivery.url).netloc
-        destination = self._destinations.setdefault(name, _Destination(name))
-        if len(destination.waiting) >= self._waiting_per_destination:
+        url = urlsplit(delivery.url)
+        key = (delivery.account_id, url.netloc)
+        host = self._hosts.setdefault(key, _Host(key))
+        if host.waiting_count >= self._waiting_per_host:
             return
         self._in_hand.add(delivery_id)
-        destination.waiting.append(delivery_id)
-        self._give_turn(destination)
+        host.add(url.path, delivery_id)
+        self._give_turn(host)
         self._start_attempts()
 
     async def stop(self, seconds: float) -> None:
@@ -105,40 +179,39 @@ class Deliverer:
         except Exception:  # noqa: BLE001  with the database away the leases run out by themselves
             self._log.exception("deliveries could not be given back")
 
-    def _give_turn(self, destination: _Destination) -> None:
-        if destination.waiting and destination.busy < destination.places and not destination.has_turn:
-            destination.has_turn = True
-            self._turns.append(destination)
+    def _give_turn(self, host: _Host) -> None:
+        if host.turns and host.places.is_one_free and not host.has_turn:
+            host.has_turn = True
+            self._turns.append(host)
 
     def _start_attempts(self) -> None:
         while self._turns and len(self._tasks) < _AT_ONCE and not self._is_stopping:
-            destination = self._turns.popleft()
-            destination.has_turn = False
-            destination.busy += 1
-            delivery_id = destination.waiting.popleft()
-            task = asyncio.create_task(self._deliver(delivery_id, destination), name=f"deliver {delivery_id}")
+            host = self._turns.popleft()
+            host.has_turn = False
+            address, delivery_id = host.take()
+            task = asyncio.create_task(self._deliver(delivery_id, host, address), name=f"deliver {delivery_id}")
             self._tasks.add(task)
             task.add_done_callback(self._forget)
-            self._give_turn(destination)
+            self._give_turn(host)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._start_attempts()
 
-    async def _deliver(self, delivery_id: str, destination: _Destination) -> None:
+    async def _deliver(self, delivery_id: str, host: _Host, address: _Address) -> None:
+        is_quick: bool | None = None
         try:
             delivery = await self._webhooks.claim(delivery_id, self._owner, _LEASE_SECONDS)
             if delivery is not None:
                 is_quick = await self._attempt(delivery)
-                destination.places = min(2 * destination.places, _AT_ONCE_PER_DESTINATION) if is_quick else 1
         except Exception:  # noqa: BLE001  the row is still pending: its lease runs out and the sweep brings it again
             self._log.exception("delivery broke", delivery_id=delivery_id)
         finally:
             self._in_hand.discard(delivery_id)
-            destination.busy -= 1
-            self._give_turn(destination)
-            if not destination.busy and not destination.waiting:
-                self._destinations.pop(destination.name, None)
+            host.leave(address, is_quick)
+            self._give_turn(host)
+            if not host.addresses:
+                self._hosts.pop(host.key, None)
 
     async def _attempt(self, delivery: Delivery) -> bool:
         """Send a delivery and record what came of it; say whether the receiver answered quickly."""

@@ -117,7 +117,7 @@ def deliverer(shop: Workshop, http: OutboundClient, owner: str = "worker_1", *, 
         clock=shop.clock,
         log=shop.log,
         owner=owner,
-        waiting_per_destination=waiting,
+        waiting_per_host=waiting,
     )
 
 

@@ -56,14 +56,58 @@ async def test_a_silent_receiver_has_one_attempt_at_a_time(
     shop: Workshop, key: ApiKey, receivers: ScriptedReceivers
 ) -> None:
     gate = Gate()
-    receivers.answer_next(gate, host="silent.test")
+    receivers.answer_next(gate, gate, host="silent.test")
     worker = deliverer(shop, receivers)
-    for delivery_id in await many_due(shop, key, [f"https://silent.test/{number}" for number in range(30)]):
+    for delivery_id in await many_due(shop, key, [f"https://silent.test/hook?job={number}" for number in range(30)]):
         await worker.take(delivery_id)
     await gate.is_reached.wait()
     await worker.take((await ended_job(shop, key)).id)
     await receivers.until_received(2)
     assert receivers.count("silent.test") == 1
+    await worker.stop(0)
+
+
+async def test_a_silent_address_does_not_hold_up_its_neighbours_at_the_host(
+    shop: Workshop, key: ApiKey, receivers: ScriptedReceivers
+) -> None:
+    gate = Gate()
+    receivers.answer_next(gate, host="hooks.test")
+    worker = deliverer(shop, receivers)
+    silent = ["https://hooks.test/silent"] * 30
+    for delivery_id in await many_due(shop, key, [*silent, *["https://hooks.test/good"] * 10]):
+        await worker.take(delivery_id)
+    await receivers.until_received(11)
+    assert [received.url for received in receivers.received].count("https://hooks.test/silent") == 1
+    await worker.stop(0)
+
+
+async def test_a_silent_host_has_few_attempts_however_many_its_addresses(
+    shop: Workshop, key: ApiKey, receivers: ScriptedReceivers
+) -> None:
+    gate = Gate()
+    receivers.answer_next(*[gate] * 30, host="silent.test")
+    worker = deliverer(shop, receivers)
+    for delivery_id in await many_due(shop, key, [f"https://silent.test/{number}" for number in range(30)]):
+        await worker.take(delivery_id)
+    await worker.take((await ended_job(shop, key)).id)
+    await receivers.until_received(5)
+    assert receivers.count("silent.test") == 4
+    await worker.stop(0)
+
+
+async def test_what_waits_for_one_account_does_not_hold_up_another_at_the_same_address(
+    shop: Workshop, key: ApiKey, receivers: ScriptedReceivers
+) -> None:
+    gate = Gate()
+    receivers.answer_next(gate)
+    worker = deliverer(shop, receivers)
+    for delivery_id in await many_due(shop, key, [HOOK] * 30):
+        await worker.take(delivery_id)
+    await gate.is_reached.wait()
+    for delivery_id in await many_due(shop, await shop.key(), [HOOK] * 10):
+        await worker.take(delivery_id)
+    await receivers.until_received(11)
+    assert len(receivers.received) == 11
     await worker.stop(0)
 
 
