@@ -5,7 +5,7 @@ that was paused past its lease finds its fence outdated at the next write and dr
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -28,6 +28,9 @@ _LONGEST_FAULT_PAUSE_SECONDS = 60.0
 _RENEWALS_PER_LEASE = 3
 # Hints that wait for a slot; those beyond are left to the sweep, so that hints of other kinds get through.
 _WAITING_LIMIT = 32
+# What only an upstream's first answer can tell must not be cut off; all else can be done again by others.
+_ONLY_ONCE = frozenset({Step.SUBMIT, Step.SUBMITTING})
+_REPEATABLE_GRACE_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -35,6 +38,7 @@ class _Carried:
     """A job in this worker's hands."""
 
     fence: int
+    step: Step
     task: asyncio.Task[None]
     is_waiting: bool = False
     is_cancel_known: bool = False
@@ -97,7 +101,8 @@ class Worker:
         job = await self._claims.claim(job_id, self._owner, self._lease_seconds)
         if job is None or job_id in self._carried:
             return False
-        self._carried[job_id] = _Carried(job.fence, asyncio.create_task(self._carry(job), name=f"carry {job_id}"))
+        task = asyncio.create_task(self._carry(job), name=f"carry {job_id}")
+        self._carried[job_id] = _Carried(job.fence, job.step, task)
         return True
 
     async def keep_leases(self) -> None:
@@ -114,22 +119,29 @@ class Worker:
             self._compare(before, ours)
 
     async def stop(self, seconds: float) -> None:
-        """Take nothing more in, let calls under way finish for that many seconds, and give every job back.
+        """Take nothing more in, let submits under way finish for that many seconds, and give every job back.
 
-        Jobs that only wait go back at once, so that others need not wait for the calls.
+        Jobs that only wait go back at once, and what another worker can do again after a moment, so that others need
+        not wait for the submits.
         """
         self._is_stopping = True
-        waiting = {job_id: carried.task for job_id, carried in self._carried.items() if carried.is_waiting}
-        busy = [carried.task for job_id, carried in self._carried.items() if job_id not in waiting]
-        await _cancel(waiting.values())
-        await self._give_back(list(waiting))
-        if busy:
-            _, late = await asyncio.wait(busy, timeout=seconds)
-            await _cancel(late)
+        carried = dict(self._carried)
+        waiting = {job_id for job_id, it in carried.items() if it.is_waiting}
+        repeatable = {job_id for job_id, it in carried.items() if it.step not in _ONLY_ONCE} - waiting
+        await self._hand_over(carried, waiting, 0)
+        await self._hand_over(carried, repeatable, min(seconds, _REPEATABLE_GRACE_SECONDS))
+        await _end([it.task for it in carried.values()], seconds)
         await self._give_back(None)
+
+    async def _hand_over(self, carried: Mapping[str, _Carried], job_ids: Iterable[str], seconds: float) -> None:
+        ids = list(job_ids)
+        await _end([carried[job_id].task for job_id in ids], seconds)
+        await self._give_back(ids)
 
     async def _give_back(self, job_ids: list[str] | None) -> None:
         """Give back some jobs, or all."""
+        if job_ids == []:
+            return
         try:
             if job_ids is None:
                 count = await self._claims.release_leases(self._owner)
@@ -208,6 +220,7 @@ class Worker:
         return await self._claims.reload(job)
 
     async def _take_step(self, job: Job) -> Outcome:
+        self._carried[job.id].step = job.step
         try:
             return await self._steps[job.step](job)
         except LeaseLost:
@@ -226,9 +239,11 @@ class Worker:
         return Pause(job, min(_LONGEST_FAULT_PAUSE_SECONDS, 0.5 * 2**job.failures))
 
 
-async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel tasks and return when they are gone."""
-    gone = list(tasks)
-    for task in gone:
+async def _end(tasks: Sequence[asyncio.Task[None]], seconds: float) -> None:
+    """Let tasks go on for that many seconds, then cancel those left; return when they are gone."""
+    if not tasks:
+        return
+    _, late = await asyncio.wait(tasks, timeout=seconds)
+    for task in late:
         task.cancel()
-    await asyncio.gather(*gone, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)

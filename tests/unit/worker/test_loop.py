@@ -374,6 +374,29 @@ async def test_a_call_that_takes_too_long_is_left_and_the_job_given_back(shop: W
     assert (job.step, job.lease_owner, worker.job_count) == (Step.SUBMITTING, None, 0)
 
 
+async def test_what_another_can_do_again_is_not_waited_for(shop: Workshop, key: ApiKey) -> None:
+    is_asked = asyncio.Event()
+
+    async def never() -> Running:
+        is_asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    worker = shop.worker()
+    job_id = await shop.submit(key)
+    shop.upstream.to_submit = [Operation("up_1")]
+    shop.upstream.to_check = [never]
+    await worker.take(job_id)
+    async with asyncio.timeout(10):
+        await is_asked.wait()
+        await worker.stop(60)
+    job = await shop.job(job_id)
+    assert (job.step, job.lease_owner) == (Step.CHECK, None)
+    await shop.carry(job_id, "worker_2")
+    assert await shop.ending(key, job_id) == ("completed", None, 1500)
+    assert len(shop.upstream.calls) == 1
+
+
 async def test_nothing_is_taken_after_stopping(shop: Workshop, key: ApiKey) -> None:
     gate = Gate()
     worker = shop.worker(max_jobs=1)
