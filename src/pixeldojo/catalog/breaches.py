@@ -15,9 +15,9 @@ from jsonschema_rs import ValidationError, ValidationErrorKind
 from pixeldojo.catalog.conditions import either
 from pixeldojo.catalog.request_schema import ITEMS_MAXIMUM, MEDIA_MAXIMUM, NUMBER_MAXIMUM
 from pixeldojo.catalog.schema import Parameter
-from pixeldojo.catalog.toml_file import nearest
 from pixeldojo.core.errors import Violation
 from pixeldojo.core.json_types import JsonValue
+from pixeldojo.core.near_miss import nearest
 
 _DEPTH_MAXIMUM = 6
 _SHOWN_MAXIMUM = 60

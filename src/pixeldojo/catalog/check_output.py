@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from pixeldojo.catalog.schema import Model
-from pixeldojo.catalog.toml_file import nearest
+from pixeldojo.core.near_miss import nearest
 from pixeldojo.core.output_facts import FrameRate, Length, Size, Sound
 
 Findings: TypeAlias = Iterator[tuple[str, str]]

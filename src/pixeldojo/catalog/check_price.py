@@ -17,7 +17,7 @@ from pixeldojo.catalog.price_rules import (
 )
 from pixeldojo.catalog.rules import WhenRule, breaches, names
 from pixeldojo.catalog.schema import Model
-from pixeldojo.catalog.toml_file import nearest
+from pixeldojo.core.near_miss import nearest
 
 Findings: TypeAlias = Iterator[tuple[str, str]]
 

@@ -19,9 +19,10 @@ from pixeldojo.catalog.inputs import read_input
 from pixeldojo.catalog.request_schema import ITEMS_MAXIMUM, object_schema
 from pixeldojo.catalog.rules import ChooseRule, Rule, WhenRule, names
 from pixeldojo.catalog.schema import Model, Parameter, Send, SizeBinding, Upstream
-from pixeldojo.catalog.toml_file import nearest, refuse
+from pixeldojo.catalog.toml_file import refuse
 from pixeldojo.core.errors import ValidationError
 from pixeldojo.core.json_types import JsonValue
+from pixeldojo.core.near_miss import nearest
 
 Findings: TypeAlias = Iterator[tuple[str, str]]
 

@@ -20,9 +20,10 @@ from pixeldojo.catalog.price_rules import PriceRule
 from pixeldojo.catalog.request_schema import object_schema, published_schema
 from pixeldojo.catalog.rules import Rule
 from pixeldojo.catalog.schema import Confidence, Feature, Model, Parameter, Section, Task, Upstream, UseCase
-from pixeldojo.catalog.toml_file import FileTable, nearest, read_table, read_toml, refuse
+from pixeldojo.catalog.toml_file import FileTable, read_table, read_toml, refuse
 from pixeldojo.core.errors import NotFound
 from pixeldojo.core.json_types import JsonObject, JsonValue
+from pixeldojo.core.near_miss import nearest
 from pixeldojo.core.output_facts import MediaRole, OutputFacts
 
 IMAGE_TIMEOUT_SECONDS: Final = 600

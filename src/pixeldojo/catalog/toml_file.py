@@ -4,7 +4,6 @@ Owns the base of every table that may stand in such a file, and turning a mistak
 and remedy. Leaves what the tables mean to the modules that define them.
 """
 
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,8 @@ from pydantic_core import ErrorDetails
 
 from pixeldojo.core.errors import ConfigurationError
 from pixeldojo.core.json_types import JsonObject, JsonValue
+from pixeldojo.core.near_miss import nearest
+from pixeldojo.core.pydantic_errors import demand_of
 
 
 class FileTable(BaseModel):
@@ -62,12 +63,6 @@ def read_table(kind: type[_Table], table: JsonObject, file: str, place: str = ""
         refuse(file, ".".join(part for part in (place, inner) if part), _reason(mistake, kind))
 
 
-def nearest(word: str, known: Sequence[str], likeness: float = 0.6) -> str:
-    """Return `; did you mean "x"?` for the nearest known word that is at least so like it (0..1), or nothing."""
-    close = difflib.get_close_matches(word[:80], known, n=1, cutoff=likeness)
-    return f'; did you mean "{close[0]}"?' if close else ""
-
-
 def _refuse_dates(value: object, file: str, place: str) -> None:
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -108,8 +103,7 @@ def _reason(mistake: ErrorDetails, kind: type[BaseModel]) -> str:
         case "union_tag_not_found":
             return "needs the key rule, which says what kind it is"
         case _:
-            message = mistake["msg"].removeprefix("Value error, ").removeprefix("Input ")
-            return f"{message[0].lower()}{message[1:]}, not {_shown(mistake['input'])}"
+            return f"{demand_of(mistake)}, not {_shown(mistake['input'])}"
 
 
 def _words(kind: type[BaseModel]) -> set[str]:

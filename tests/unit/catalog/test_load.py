@@ -63,7 +63,7 @@ def test_smallest_model_loads_with_the_file_name_as_its_id(write_catalog: WriteC
     ("find", "replace", "place", "reason"),
     [
         ('name = "Test"', 'name = "Test', "", "line 2"),
-        ('name = "Test"', "name = 3", "name", "should be a valid string, not 3"),
+        ('name = "Test"', "name = 3", "name", "must be a string, not 3"),
         ('name = "Test"', "", "name", "is missing"),
         ('name = "Test"', 'id = "x"\nname = "Test"', "id", "the id is the file's name"),
         ('name = "Test"', 'name = "T"\ncaption = "x"', "caption", "is not a key of this table"),
@@ -74,7 +74,7 @@ def test_smallest_model_loads_with_the_file_name_as_its_id(write_catalog: WriteC
         ("order = 1", 'order = 1\nfamily = "imgae"', "family", "there is no families/imgae.toml"),
         ('description = "Words."', 'descripton = "Words."', "parameters[0].", "missing"),
         ('type = "string"', 'type = "text"', "parameters[0].type", "must be 'string'"),
-        ("required = true", 'required = "yes"', "parameters[0].required", "valid boolean"),
+        ("required = true", 'required = "yes"', "parameters[0].required", 'must be true or false, not "yes"'),
         ("required = true", "required = true\ndefault = 3", "parameters[0]", "has no default"),
         ("required = true", "minimum = 3", "(prompt).minimum", 'no limit of the type "string"'),
         ("required = true", "min_length = 9\nmax_length = 3", "(prompt).min_length", "9 is above max_length, 3"),
