@@ -4,7 +4,7 @@ Owns aliases, the order of checks, defaults, and listing every mistake at once. 
 between parameters to `rules`, and fetching media to the worker. Pure; no I/O.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pixeldojo.catalog.breaches import schema_breaches, unknown_input, unreadable
@@ -66,6 +66,13 @@ def read_input(model: Model, raw: JsonObject) -> dict[str, JsonValue]:
     return filled
 
 
+def aliases(parameters: Sequence[Parameter]) -> dict[str, str]:
+    """Return the other names that inputs are accepted under, each with the name it stands for."""
+    shared = {alias: parameter.name for parameter in parameters for alias in _SHARED_ALIASES.get(parameter.name, ())}
+    own = {alias: parameter.name for parameter in parameters for alias in parameter.aliases}
+    return {**shared, **own}
+
+
 def media_values(model: Model, given: JsonObject) -> tuple[MediaValue, ...]:
     """Return every address of an input that `read_input` returned, in the order of the parameters."""
     found: list[MediaValue] = []
@@ -94,13 +101,13 @@ def _canonical(model: Model, raw: JsonObject) -> tuple[dict[str, JsonValue], dic
     named: dict[str, JsonValue] = {}
     spelled: dict[str, str] = {}
     found: list[Violation] = []
-    aliases = _aliases(known) if not raw.keys() <= known.keys() else {}
+    others = aliases(model.parameters) if not raw.keys() <= known.keys() else {}
     for given_name, value in raw.items():
         if len(found) >= _VIOLATIONS_MAXIMUM:
             break
-        name = given_name if given_name in known else aliases.get(given_name)
+        name = given_name if given_name in known else others.get(given_name)
         if name is None:
-            found.append(unknown_input(given_name, [*known, *aliases]))
+            found.append(unknown_input(given_name, [*known, *others]))
         elif name in named:
             found.append(Violation(given_name, f"{spelled[name]} and {given_name} are the same input; give one."))
         else:
@@ -108,12 +115,6 @@ def _canonical(model: Model, raw: JsonObject) -> tuple[dict[str, JsonValue], dic
             if reason := unreadable(value):
                 found.append(Violation(name, f"{name} {reason}."))
     return named, spelled, found
-
-
-def _aliases(known: Mapping[str, Parameter]) -> dict[str, str]:
-    pairs = {alias: name for name in known for alias in _SHARED_ALIASES.get(name, ())}
-    own = {alias: parameter.name for parameter in known.values() for alias in parameter.aliases}
-    return {**pairs, **own}
 
 
 def _schema_findings(model: Model, readable: JsonObject, named: JsonObject) -> list[Violation]:

@@ -22,7 +22,7 @@ MEDIA_PATTERN = "^(https?://|data:)"
 def property_schema(parameter: Parameter) -> JsonObject:
     """Return the schema of one parameter: type, description, limits, default."""
     schema: dict[str, JsonValue] = {"type": "array" if parameter.is_array else parameter.type}
-    schema["description"] = _description(parameter)
+    schema["description"] = full_description(parameter)
     if parameter.is_array:
         schema["items"] = {"type": parameter.item_type, **_limits(parameter)}
         schema["minItems"] = parameter.min_items if parameter.min_items is not None else int(parameter.required)
@@ -64,7 +64,8 @@ def published_schema(title: str, parameters: Sequence[Parameter], rules: Sequenc
     return schema
 
 
-def _description(parameter: Parameter) -> str:
+def full_description(parameter: Parameter) -> str:
+    """Return the parameter's sentence, and what its kind of value and its place add to it."""
     words = parameter.description
     if parameter.media:
         words += f" An https URL or a data: URI of {'an' if parameter.media[0] in 'aeiou' else 'a'} {parameter.media}."
