@@ -1,6 +1,7 @@
 """What is deleted when a job's time is over, and what stays, on both databases."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Final
 
 import pytest
@@ -8,11 +9,13 @@ from sqlalchemy import select
 from tests.stores import HOOK, RETENTION, Stores
 
 from pixeldojo.accounts.keys import ApiKey
-from pixeldojo.assets.service import inline_blob_key
+from pixeldojo.assets.service import assets_folder, inline_blob_key
 from pixeldojo.blobs import BlobInfo, BlobMissing, Blobs, BlobsUnavailable
 from pixeldojo.core.errors import Expired, JobFailure, JobFailureCode
+from pixeldojo.core.ids import IdKind, new_id
 from pixeldojo.credits.store import Balance
 from pixeldojo.db.tables import deliveries, jobs, settlements
+from pixeldojo.jobs import ending
 from pixeldojo.jobs.job import Job
 from pixeldojo.jobs.states import Step
 
@@ -118,3 +121,43 @@ async def test_when_files_cannot_be_deleted_the_job_is_purged_the_next_time(stor
 
     assert await stores.ending.purge_expired(10) == 1
     assert (await stores.assets.list_assets([job.id]))[job.id][0].is_deleted
+
+
+# Strays
+
+
+async def until_files_are_old(stores: Stores) -> None:
+    """Files bear the time of the machine, not of the test's clock."""
+    stores.clock.advance((datetime.now(UTC) - stores.clock.now()).total_seconds() + 3 * 3_600)
+
+
+async def test_files_without_a_job_are_deleted_once_they_are_old(stores: Stores, key: ApiKey) -> None:
+    kept = await stores.at(key, Step.CHECK, inline_files={"ab": b"picture"})
+    gone = await purged(stores, key)
+    never = new_id(IdKind.JOB, stores.clock.now())
+    strays = [inline_blob_key(never, "cd"), f"{assets_folder(never)}/0.png", stores.asset(gone).blob_key]
+    for blob_key in strays:
+        await stores.blobs.put(blob_key, b"left behind")
+    assert await stores.ending.delete_strays() == 0
+    await until_files_are_old(stores)
+
+    assert await stores.ending.delete_strays() >= 2
+
+    for blob_key in strays:
+        with pytest.raises(BlobMissing):
+            await stores.blobs.head(blob_key)
+    await stores.blobs.head(inline_blob_key(kept.id, "ab"))
+    assert await stores.ending.delete_strays() == 0
+
+
+async def test_more_strays_than_one_batch_are_all_found(
+    stores: Stores, key: ApiKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ending, "_STRAY_BATCH", 2)
+    kept = await stores.at(key, Step.CHECK, inline_files={"ab": b"picture"})
+    for _ in range(5):
+        await stores.blobs.put(inline_blob_key(new_id(IdKind.JOB, stores.clock.now()), "cd"), b"left behind")
+    await until_files_are_old(stores)
+
+    assert await stores.ending.delete_strays() == 5
+    await stores.blobs.head(inline_blob_key(kept.id, "ab"))

@@ -1,6 +1,6 @@
 """Assets: the files a job gave, their public addresses, their end."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,15 +12,17 @@ from pixeldojo.core.clock import Clock
 from pixeldojo.core.errors import Expired, NotFound
 from pixeldojo.db.engine import Database
 
+_FOLDERS = ("assets", "inputs")
+
 
 def assets_folder(job_id: str) -> str:
     """Return where the blobs of a job's outputs lie."""
-    return f"assets/{job_id}"
+    return f"{_FOLDERS[0]}/{job_id}"
 
 
 def inputs_folder(job_id: str) -> str:
     """Return where our copies of a job's media inputs lie."""
-    return f"inputs/{job_id}"
+    return f"{_FOLDERS[1]}/{job_id}"
 
 
 def inline_blob_key(job_id: str, digest: str) -> str:
@@ -84,6 +86,19 @@ class AssetsService:
         for job_id in job_ids:
             for folder in (assets_folder(job_id), inputs_folder(job_id)):
                 await self._blobs.delete([blob.key async for blob in self._blobs.list_blobs(folder)])
+
+    async def files_older_than(self, moment: datetime, batch: int) -> AsyncIterator[set[str]]:
+        """Yield the jobs that have a file written before `moment`, in batches; a job may come in several."""
+        job_ids: set[str] = set()
+        for folder in _FOLDERS:
+            async for blob in self._blobs.list_blobs(folder):
+                if blob.modified_at < moment:
+                    job_ids.add(blob.key.split("/")[1])
+                if len(job_ids) >= batch:
+                    yield job_ids
+                    job_ids = set()
+        if job_ids:
+            yield job_ids
 
     async def mark_deleted(self, connection: AsyncConnection, job_ids: Sequence[str]) -> None:
         """Note that the files are gone."""

@@ -23,6 +23,10 @@ from pixeldojo.jobs.present import job_json, webhook_body
 from pixeldojo.jobs.states import JobStatus
 from pixeldojo.webhooks.service import WebhooksService
 
+# No submit and no copy takes as long: what has no job by then never gets one.
+_STRAY_AFTER = timedelta(hours=2)
+_STRAY_BATCH = 500
+
 
 class JobEnding:
     """What belongs to the end of a job, whoever ends it."""
@@ -116,6 +120,19 @@ class JobEnding:
 
             await self._database.write(work)
         return len(job_ids)
+
+    async def delete_strays(self) -> int:
+        """Delete files that belong to no job, or to a purged one; return of how many jobs.
+
+        A process that dies, or loses its lease, between writing a file and writing the row leaves such files.
+        """
+        count = 0
+        async for job_ids in self._assets.files_older_than(self._clock.now() - _STRAY_AFTER, _STRAY_BATCH):
+            async with self._database.read() as connection:
+                strays = job_ids - await store.unpurged_jobs(connection, job_ids)
+            await self._assets.delete_files(sorted(strays))
+            count += len(strays)
+        return count
 
     async def forget_answers(self) -> None:
         """Delete idempotency keys whose time is over."""

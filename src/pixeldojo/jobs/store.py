@@ -4,7 +4,7 @@ Writes of a worker carry the fence of its claim: `move` changes nothing, and say
 job since or when the table of moves does not allow it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -200,6 +200,12 @@ async def expired_jobs(connection: AsyncConnection, now: datetime, limit: int) -
         .limit(limit)
     )
     return [_job(row) for row in await connection.execute(query)]
+
+
+async def unpurged_jobs(connection: AsyncConnection, job_ids: Collection[str]) -> set[str]:
+    """Return those of the ids that are jobs whose input and assets are still to be kept."""
+    query = select(jobs.c.id).where(jobs.c.id.in_(job_ids), jobs.c.purged_at.is_(None))
+    return {row.id for row in await connection.execute(query)}
 
 
 async def mark_purged(connection: AsyncConnection, job_ids: Sequence[str], now: datetime) -> None:

@@ -14,6 +14,9 @@ from pixeldojo.webhooks.service import WebhooksService
 _BATCH = 500
 _PURGE_BATCH = 50
 _FORGET_EVERY_SECONDS = 600.0
+# Listing all files is dear where there are many, and strays are rare.
+_STRAYS_EVERY_SECONDS = 6 * 3_600.0
+_FIRST_STRAYS_SECONDS = 600.0
 
 
 class Sweep:
@@ -38,11 +41,12 @@ class Sweep:
         self._log = log
         self._every_seconds = every_seconds
         self._forget_at = 0.0
+        self._strays_at = clock.monotonic() + _FIRST_STRAYS_SECONDS
 
     async def run_forever(self) -> None:
         """Sweep until cancelled. What fails is logged and tried again; nothing waits for anything else."""
         async with asyncio.TaskGroup() as rounds:
-            for work in (self.announce_jobs, self.announce_deliveries, self.end_expired):
+            for work in (self.announce_jobs, self.announce_deliveries, self.end_expired, self.delete_strays):
                 rounds.create_task(self._repeat(work), name=f"sweep {work.__name__}")
 
     async def run_once(self) -> None:
@@ -69,6 +73,15 @@ class Sweep:
         purged = await self._ending.purge_expired(_PURGE_BATCH)
         if purged:
             self._log.info("expired jobs purged", count=purged)
+
+    async def delete_strays(self) -> None:
+        """Now and then delete files that belong to no job."""
+        if self._clock.monotonic() < self._strays_at:
+            return
+        self._strays_at = self._clock.monotonic() + _STRAYS_EVERY_SECONDS
+        count = await self._ending.delete_strays()
+        if count:
+            self._log.warning("stray files deleted", jobs=count)
 
     async def _repeat(self, work: Callable[[], Awaitable[None]]) -> None:
         while True:

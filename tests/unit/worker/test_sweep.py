@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 from obstore.store import MemoryStore
@@ -122,6 +123,30 @@ async def test_jobs_whose_time_is_over_are_purged(shop: Workshop, key: ApiKey) -
     assert [entry["count"] for entry in shop.logged("expired jobs purged")] == [1]
 
 
+async def test_files_of_no_job_are_looked_for_now_and_then(shop: Workshop, key: ApiKey) -> None:
+    shop.clock.advance((datetime.now(UTC) - shop.clock.now()).total_seconds() + DAY)
+    sweep = shop.sweep()
+    blobs = shop.stores.blobs
+
+    async def leave() -> None:
+        await blobs.put("inputs/job_never_stored/inline-ab", b"left behind")
+
+    async def is_there() -> bool:
+        return [blob async for blob in blobs.list_blobs("inputs")] != []
+
+    await leave()
+    await sweep.delete_strays()
+    assert await is_there()
+    for pause in (601, 6 * 3_600):
+        shop.clock.advance(pause)
+        await sweep.delete_strays()
+        assert not await is_there()
+        await leave()
+        await sweep.delete_strays()
+        assert await is_there()
+    assert [entry["jobs"] for entry in shop.logged("stray files deleted")] == [1, 1]
+
+
 # Failures
 
 
@@ -136,7 +161,7 @@ async def test_a_sweep_that_fails_is_logged_and_the_next_one_tries_again(shop: W
     shop.clock.advance(HINT_GRACE.total_seconds())
     shop.break_writes(*[Fault(away())] * 2)
     sweeping = asyncio.create_task(shop.sweep().run_forever())
-    await shop.clock.until_sleeping(3)
+    await shop.clock.until_sleeping(4)
     assert not announced.is_set()
     assert len(shop.logged("sweep failed")) == 2
     shop.clock.advance(TICK)
