@@ -10,7 +10,8 @@ from typing import TypeAlias
 from hypothesis import strategies as st
 
 from pixeldojo.catalog.load import load_catalog
-from pixeldojo.catalog.schema import Model, Parameter
+from pixeldojo.catalog.parameters import Parameter
+from pixeldojo.catalog.schema import Model
 from pixeldojo.core.json_types import JsonValue
 
 Json: TypeAlias = st.SearchStrategy[JsonValue]

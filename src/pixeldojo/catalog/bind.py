@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from pixeldojo.catalog.conditions import holds
-from pixeldojo.catalog.schema import MediaLimits, Model, Parameter, Send, SizeBinding, Upstream
+from pixeldojo.catalog.parameters import Parameter
+from pixeldojo.catalog.schema import MediaLimits, Model, Send, SizeBinding, Upstream
 from pixeldojo.core.json_types import JsonObject, JsonValue
 from pixeldojo.core.output_facts import Size, Source
 

@@ -13,8 +13,8 @@ from typing import TypeAlias
 from jsonschema_rs import ValidationError, ValidationErrorKind
 
 from pixeldojo.catalog.conditions import either
+from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.request_schema import ITEMS_MAXIMUM, MEDIA_MAXIMUM, NUMBER_MAXIMUM
-from pixeldojo.catalog.schema import Parameter
 from pixeldojo.core.errors import Violation
 from pixeldojo.core.json_types import JsonValue
 from pixeldojo.core.near_miss import nearest

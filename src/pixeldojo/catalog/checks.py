@@ -16,9 +16,10 @@ from pixeldojo.catalog.check_output import output_findings
 from pixeldojo.catalog.check_price import price_findings
 from pixeldojo.catalog.conditions import Condition, shown
 from pixeldojo.catalog.inputs import read_input
+from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.request_schema import ITEMS_MAXIMUM, object_schema
 from pixeldojo.catalog.rules import ChooseRule, Rule, WhenRule, names
-from pixeldojo.catalog.schema import Model, Parameter, Send, SizeBinding, Upstream
+from pixeldojo.catalog.schema import Model, Send, SizeBinding, Upstream
 from pixeldojo.catalog.toml_file import refuse
 from pixeldojo.core.errors import ValidationError
 from pixeldojo.core.json_types import JsonValue

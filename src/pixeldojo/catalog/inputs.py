@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from pixeldojo.catalog.breaches import schema_breaches, unknown_input, unreadable
 from pixeldojo.catalog.conditions import describe, holds
+from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.rules import breaches, names
-from pixeldojo.catalog.schema import Model, Parameter
+from pixeldojo.catalog.schema import Model
 from pixeldojo.core.errors import ValidationError, Violation
 from pixeldojo.core.json_types import JsonObject, JsonValue
 

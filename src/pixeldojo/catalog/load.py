@@ -11,15 +11,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from jsonschema_rs import Draft202012Validator
 from pydantic import Field
 from pydantic import JsonValue as TomlValue
 
 from pixeldojo.catalog.checks import check_model, check_names, derive_example
+from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.price_rules import PriceRule
-from pixeldojo.catalog.request_schema import object_schema, published_schema
 from pixeldojo.catalog.rules import Rule
-from pixeldojo.catalog.schema import Confidence, Feature, Model, Parameter, Section, Task, Upstream, UseCase
+from pixeldojo.catalog.schema import Confidence, Feature, Model, Section, Task, Upstream, UseCase
 from pixeldojo.catalog.toml_file import FileTable, read_table, read_toml, refuse
 from pixeldojo.core.errors import NotFound
 from pixeldojo.core.json_types import JsonObject, JsonValue
@@ -187,7 +186,6 @@ def _with_full_send(entry: JsonObject) -> JsonValue:
 def _assemble(model_id: str, written: ModelFile) -> Model:
     output = _output(written)
     example = written.example if written.example is not None else derive_example(written.parameters)
-    schema = published_schema(written.name, written.parameters, written.rules)
     default_timeout = IMAGE_TIMEOUT_SECONDS if output.kind == "image" else OTHER_TIMEOUT_SECONDS
     return Model(
         id=model_id,
@@ -202,13 +200,10 @@ def _assemble(model_id: str, written: ModelFile) -> Model:
         rules=written.rules,
         price=written.price,
         output=output,
-        output_json=output.to_json(),
         upstreams=written.upstreams,
         confidence=written.confidence,
         timeout_seconds=written.timeout_seconds or default_timeout,
         example=example,
-        request_schema=schema,
-        checker=Draft202012Validator(object_schema(written.parameters)),
     )
 
 

@@ -7,8 +7,8 @@ checks with before it words those rules itself. Tests hold the two together.
 from collections.abc import Mapping, Sequence
 
 from pixeldojo.catalog.conditions import Condition, describe
+from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.rules import ChooseRule, Rule, WhenRule
-from pixeldojo.catalog.schema import Parameter
 from pixeldojo.core.json_types import JsonObject, JsonValue
 
 TEXT_MAXIMUM = 20_000

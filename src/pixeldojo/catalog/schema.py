@@ -1,7 +1,7 @@
 """What a model is, as the rest of the code sees it.
 
-Owns the shapes: parameter, upstream, model. Leaves reading files to `load`, the rules between parameters to `rules`,
-prices to `price`, the upstream's words to `bind`, the public texts to `texts`.
+Owns the shapes: model, upstream. Leaves an input to `parameters`, reading files to `load`, the rules between
+parameters to `rules`, prices to `price`, the upstream's words to `bind`, the public texts to `texts`.
 
 The output table
 ----------------
@@ -18,7 +18,8 @@ so that the catalog and whoever makes the files cannot disagree.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from jsonschema_rs import Draft202012Validator
@@ -26,11 +27,13 @@ from pydantic import Field
 from pydantic import JsonValue as TomlValue
 
 from pixeldojo.catalog.conditions import Condition, Scalar
+from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.price_rules import PriceRule
+from pixeldojo.catalog.request_schema import object_schema, published_schema
 from pixeldojo.catalog.rules import Rule
 from pixeldojo.catalog.toml_file import FileTable
 from pixeldojo.core.json_types import JsonObject, JsonValue
-from pixeldojo.core.output_facts import MediaRole, OutputFacts
+from pixeldojo.core.output_facts import OutputFacts
 
 Section: TypeAlias = Literal["image", "video"]
 Feature: TypeAlias = Literal["LoRA", "Editing", "Audio"]
@@ -61,83 +64,6 @@ Task: TypeAlias = Literal[
     "music",
     "video-to-audio",
 ]
-ParameterType: TypeAlias = Literal[
-    "string",
-    "integer",
-    "number",
-    "boolean",
-    "object",
-    "array<string>",
-    "array<integer>",
-    "array<number>",
-    "array<object>",
-]
-
-
-class Parameter(FileTable):
-    """One input of a model.
-
-    Attributes:
-        name: Canonical, snake_case.
-        type: JSON type. Of an array, `enum`, `minimum`, `maximum`, `multiple_of`, `max_length` and `media` speak of
-            its items.
-        description: One sentence for the caller.
-        required: Whether a request without it is refused (only where it applies, if `applies_when` is set).
-        default: Filled in when the caller leaves it out; None for no default.
-        enum: The only values.
-        minimum: Smallest number.
-        maximum: Largest number.
-        multiple_of: Step of a number.
-        min_length: Characters of a string.
-        max_length: Characters of a string.
-        min_items: Items of an array.
-        max_items: Items of an array.
-        media: What kind of file the value addresses (https URL or `data:` URI); None for a value that is no file.
-        role: What the file is for; every media parameter has one.
-        aliases: Other names callers use for it, besides those every model knows.
-        applies_when: The parameter exists only on inputs of this kind: elsewhere it is refused and its default is
-            not filled in. It may read only parameters that always apply.
-        fields: The members of an `object` or of the objects in an array.
-        example: A value for examples; made from the limits when None.
-    """
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    type: ParameterType
-    description: str = Field(min_length=1)
-    required: bool = False
-    default: TomlValue = None
-    enum: tuple[Scalar, ...] | None = Field(default=None, min_length=1)
-    minimum: int | float | None = None
-    maximum: int | float | None = None
-    multiple_of: int | float | None = Field(default=None, gt=0)
-    min_length: int | None = Field(default=None, ge=0)
-    max_length: int | None = Field(default=None, ge=1)
-    min_items: int | None = Field(default=None, ge=0)
-    max_items: int | None = Field(default=None, ge=1)
-    media: Literal["image", "video", "audio", "file"] | None = None
-    role: MediaRole | None = None
-    aliases: tuple[str, ...] = ()
-    applies_when: Condition | None = None
-    fields: tuple["Parameter", ...] = ()
-    example: TomlValue = None
-
-    @property
-    def is_array(self) -> bool:
-        """Whether its value is a list."""
-        return self.type.startswith("array<")
-
-    @property
-    def item_type(self) -> str:
-        """The JSON type of its value, or of the items of its array."""
-        return self.type.removeprefix("array<").removesuffix(">")
-
-    @property
-    def drops_when_empty(self) -> bool:
-        """Whether an empty list or text means the same as leaving the parameter out."""
-        if self.required or self.default is not None or (self.media and not self.is_array):
-            return False
-        smallest = self.min_items if self.is_array else self.min_length
-        return (self.is_array or self.type == "string") and not smallest and self.enum is None
 
 
 class Send(FileTable):
@@ -232,9 +158,9 @@ class Confidence(FileTable):
     source: str = Field(min_length=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Model:
-    """One AI model of the catalog.
+    """One AI model of the catalog; what follows from its file's words is worked out when first asked for.
 
     Attributes:
         id: Its public id, the name of its file.
@@ -249,13 +175,10 @@ class Model:
         rules: Between parameters.
         price: How it is charged.
         output: What comes out.
-        output_json: The same as the table that adapters get.
         upstreams: In order of preference.
         confidence: How well all this is known.
         timeout_seconds: A job that takes longer has failed.
         example: A valid input with nothing but what is required.
-        request_schema: JSON Schema 2020-12 of the inputs, rules included, `webhook_url` not.
-        checker: The compiled schema without the rules between parameters, which `inputs` words itself.
     """
 
     id: str
@@ -270,13 +193,30 @@ class Model:
     rules: tuple[Rule, ...]
     price: PriceRule
     output: OutputFacts
-    output_json: JsonObject
     upstreams: tuple[Upstream, ...]
     confidence: Confidence
     timeout_seconds: int
     example: JsonObject
-    request_schema: dict[str, JsonValue]
-    checker: Draft202012Validator = field(repr=False, compare=False)
+
+    @cached_property
+    def request_schema(self) -> dict[str, JsonValue]:
+        """JSON Schema 2020-12 of the inputs, rules included, `webhook_url` not."""
+        return published_schema(self.name, self.parameters, self.rules)
+
+    @cached_property
+    def checker(self) -> Draft202012Validator:
+        """The compiled schema without the rules between parameters, which `inputs` words itself."""
+        return Draft202012Validator(object_schema(self.parameters))
+
+    @cached_property
+    def output_json(self) -> JsonObject:
+        """The output table as adapters get it."""
+        return self.output.to_json()
+
+    @cached_property
+    def known(self) -> Mapping[str, Parameter]:
+        """The parameters by name, in the order shown."""
+        return {parameter.name: parameter for parameter in self.parameters}
 
     @property
     def media_parameters(self) -> tuple[Parameter, ...]:
@@ -285,4 +225,4 @@ class Model:
 
     def parameter(self, name: str) -> Parameter | None:
         """Return the parameter of that name, or None."""
-        return next((parameter for parameter in self.parameters if parameter.name == name), None)
+        return self.known.get(name)

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from pixeldojo.catalog.conditions import describe, joined
 from pixeldojo.catalog.load import Catalog
+from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.price import credit_cost_json
-from pixeldojo.catalog.schema import Model, Parameter
+from pixeldojo.catalog.schema import Model
 from pixeldojo.core.errors import ValidationError, Violation
 from pixeldojo.core.json_types import JsonObject, JsonValue
 

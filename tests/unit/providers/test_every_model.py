@@ -6,7 +6,8 @@ import pytest
 
 from pixeldojo.catalog.inputs import media_values, read_input
 from pixeldojo.catalog.load import load_catalog
-from pixeldojo.catalog.schema import Model, Parameter
+from pixeldojo.catalog.parameters import Parameter
+from pixeldojo.catalog.schema import Model
 from pixeldojo.core.json_types import JsonValue
 from pixeldojo.media.order_reader import parse_order
 from pixeldojo.media.orders import AudioOrder, ImageOrder, MeshOrder, Role, VideoOrder
