@@ -62,6 +62,10 @@ def test_the_line_can_be_written_as_data(line: str, tmp_path: Path) -> None:
     assert cost_line(load_catalog(tmp_path).find("m")) == line
 
 
+def test_the_packaged_models_print_these_lines_and_no_others() -> None:
+    assert {cost_line(model) for model in load_catalog().models} == set(ORIGINAL_LINES)
+
+
 def model_priced(line: str) -> str:
     """Return a model file whose price is that of the line."""
     found = FORM.match(line)

@@ -1,14 +1,17 @@
 """Promises of prices that hold for every model and every input it takes."""
 
+import json
 from decimal import Decimal
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.catalog.strategies import Request, requests, valid_inputs
+from tests.catalog.strategies import MODELS, Request, requests, valid_inputs
 
 from pixeldojo.catalog.inputs import read_input
-from pixeldojo.catalog.price import Quote, quote_price, settle
+from pixeldojo.catalog.price import Quote, credit_cost_json, quote_price, settle
+from pixeldojo.catalog.price_lines import cost_lines, price_table
 from pixeldojo.catalog.price_rules import ByResolutionAndDurationPrice, ByResolutionPrice, FixedPrice, PerSecondPrice
 from pixeldojo.catalog.schema import Model
 from pixeldojo.core.errors import ValidationError
@@ -32,12 +35,49 @@ QUOTES = READ.map(lambda request: quote_price(*request))
 
 @settings(max_examples=100, deadline=None)
 @given(QUOTES)
-def test_a_quote_is_a_positive_integer_and_its_lines_add_up(quote: Quote) -> None:
-    assert type(quote.amount_millicredits) is int
+def test_a_quote_is_positive_and_in_integers(quote: Quote) -> None:
     assert quote.amount_millicredits > 0
     assert quote.amount_millicredits == quote.unit_millicredits * quote.outputs
-    assert quote.amount_millicredits == sum(line.millicredits for line in quote.breakdown)
-    assert Quote.from_json(quote.to_json()) == quote
+    stored = quote.to_json()
+    assert not any(isinstance(value, float) for value in stored.values())
+    assert Quote.from_json(stored) == quote
+
+
+@settings(max_examples=100, deadline=None)
+@given(READ)
+def test_the_lines_of_an_estimate_add_up_to_the_quote_as_the_api_shows_them(request_: Request) -> None:
+    model, read = request_
+    quote = quote_price(model, read)
+    lines = cost_lines(model, read, quote)
+    shown = json.loads(json.dumps([line.to_json() for line in lines]), parse_float=Decimal)
+    assert sum(line["amount"] for line in shown) * 1000 == quote.amount_millicredits
+    for line in shown:
+        exact = line["quantity"] * line["unitPrice"]
+        assert exact <= line["amount"] < exact + Decimal("0.001")
+        assert line["isMaximum"] == quote.measured
+    rows = [(row.label, row.unit, row.millicredits) for row in price_table(model)]
+    assert [(line.label.partition(" (")[0], line.unit, line.unit_millicredits) for line in lines] == [
+        row for row in rows if row[0] == lines[0].label.partition(" (")[0]
+    ] * len(lines)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
+def test_the_default_cost_is_that_of_a_request_with_only_required_inputs(model: Model) -> None:
+    default = json.loads(json.dumps(credit_cost_json(model)), parse_float=Decimal)["default"]
+    assert default * 1000 == quote_price(model, read_input(model, least_input(model))).amount_millicredits
+
+
+def least_input(model: Model) -> JsonObject:
+    """Return the model's example without whatever it can do without."""
+    least: JsonObject = model.example
+    for name in model.example:
+        less = {given: value for given, value in least.items() if given != name}
+        try:
+            read_input(model, less)
+        except ValidationError:
+            continue
+        least = less
+    return least
 
 
 @settings(max_examples=100, deadline=None)
@@ -70,6 +110,20 @@ def test_more_outputs_more_seconds_or_a_higher_tier_never_cost_less(request_: Re
     for name, steps in rising_inputs(model, read).items():
         amounts = [quote_price(model, {**read, name: step}).amount_millicredits for step in steps]
         assert all(less <= more for less, more in pairwise(amounts)), (name, amounts)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.sampled_from([model for model in MODELS if isinstance(model.price, ByResolutionPrice) and model.price.pixels])
+)
+def test_more_pixels_never_cost_less(model: Model) -> None:
+    assert isinstance(model.price, ByResolutionPrice)
+    read, (width, height) = read_input(model, model.example), model.price.sides
+    amounts = [
+        quote_price(model, {**read, width: side, height: side}).amount_millicredits for side in range(64, 4097, 64)
+    ]
+    assert amounts == sorted(amounts)
+    assert set(amounts) == set(model.price.amounts.values())
 
 
 def rising_inputs(model: Model, read: JsonObject) -> dict[str, list[JsonValue]]:

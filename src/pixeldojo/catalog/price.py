@@ -1,7 +1,7 @@
-"""What a request costs: the quote at submit, the settlement at the end, the words for both.
+"""What a request costs: the quote at submit, the settlement at the end, the price in the words of the model list.
 
 Owns all arithmetic on prices, in integers of a thousandth of a credit. Leaves how a price is written to
-`price_rules`, and holds, captures and balances to the ledger.
+`price_rules`, how a quote came about to `price_lines`, and holds, captures and balances to the ledger.
 
 Rounding: billed seconds count in tenths. A length the caller asks for is rounded up to the tenth, a measured one to
 the nearest tenth (halves up) and never below one tenth; an amount is rounded up to the thousandth of a credit.
@@ -32,20 +32,11 @@ _TENTHS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class QuoteLine:
-    """One line of the breakdown: what for, and how much."""
-
-    text: str
-    millicredits: int
-
-
-@dataclass(frozen=True, slots=True)
 class Quote:
     """A price as it was at submit; kept with the job, so that a later change of the catalog never changes it.
 
     Attributes:
         amount_millicredits: The most the job can cost; what is held.
-        breakdown: How it came about; the lines add up to the amount.
         outputs: How many billed outputs it covers.
         unit_millicredits: The price of one of them.
         rate_millicredits: Per second, for per-second prices; else None.
@@ -54,7 +45,6 @@ class Quote:
     """
 
     amount_millicredits: int
-    breakdown: tuple[QuoteLine, ...]
     outputs: int
     unit_millicredits: int
     rate_millicredits: int | None = None
@@ -84,23 +74,58 @@ def quote_price(model: Model, given: JsonObject) -> Quote:
 
     Every rule but `fixed` multiplies by the outputs asked for.
     """
-    match model.price:
+    rule = model.price
+    match rule:
         case FixedPrice():
-            return _quoted(1, model.price.amount, "1 request")
+            return _quoted(1, rule.amount)
         case PerOutputPrice():
-            return _quoted(_outputs(model, given), model.price.amount, _things(model, given))
+            return _quoted(model.output.count(given), rule.amount)
         case PerSecondPrice():
-            return _per_second(model, model.price, given)
+            return _per_second(model, rule, given)
         case ByResolutionPrice():
-            tier = _tier(model.price, given)
-            amount = {**model.price.amounts, **model.price.unlisted}[tier]
-            return _quoted(_outputs(model, given), amount, f"{_things(model, given)} at {tier}")
+            return _quoted(model.output.count(given), {**rule.amounts, **rule.unlisted}[price_tier(rule, given)])
         case ByResolutionAndDurationPrice():
-            resolution, seconds = str(given[model.price.by]), str(given[model.price.seconds])
-            amount = model.price.amounts[resolution][seconds]
-            what = f"{_things(model, given)} of {seconds} seconds at {resolution}"
-            return _quoted(_outputs(model, given), amount, what)
-    assert_never(model.price)
+            amount = rule.amounts[str(given[rule.by])][str(given[rule.seconds])]
+            return _quoted(model.output.count(given), amount)
+    assert_never(rule)
+
+
+def price_tier(rule: ByResolutionPrice, given: JsonObject) -> str:
+    """Return the value of `by` that an input is charged for: of explicit sides, the tier that holds their area."""
+    sides = [side for side in (given.get(rule.sides[0]), given.get(rule.sides[1])) if isinstance(side, int)]
+    if rule.pixels and len(sides) == len(rule.sides):
+        area = sides[0] * sides[1]
+        return next((tier for tier, most in rule.pixels.items() if area <= most), list(rule.pixels)[-1])
+    return str(given[rule.by])
+
+
+@dataclass(frozen=True, slots=True)
+class StatedLength:
+    """How long a caller says a source is, so that less is held.
+
+    Attributes:
+        parameter: The input that says so.
+        seconds: What is held and at most charged, in tenths.
+        maximum: Seconds that are held where nothing is said.
+        sources: The media parameters whose length decides that of the output.
+    """
+
+    parameter: str
+    seconds: Decimal
+    maximum: int
+    sources: tuple[str, ...]
+
+
+def stated_length(model: Model, given: JsonObject) -> StatedLength | None:
+    """Return the length by which a caller lowered the quote; None where the most is held anyway."""
+    rule = model.price
+    if not isinstance(rule, PerSecondPrice) or rule.seconds.maximum is None:
+        return None
+    name, maximum = rule.seconds.estimate_parameter, rule.seconds.maximum
+    seconds, is_measured = _billed(rule.seconds, given)
+    if not is_measured or name is None or name not in given or seconds >= maximum:
+        return None
+    return StatedLength(name, seconds, maximum, model.output.length.follow if model.output.length else ())
 
 
 def settle(quote: Quote, outputs_delivered: int, measured_seconds: Decimal | None = None) -> int:
@@ -175,15 +200,10 @@ def _usual_unit(model: Model) -> int:
 
 
 def _per_second(model: Model, rule: PerSecondPrice, given: JsonObject) -> Quote:
-    value = str(given.get(rule.by))
-    rate = rule.rate if rule.rate is not None else rule.rates[value]
-    seconds, measured = _billed(rule.seconds, given)
-    unit, outputs = _for_seconds(rate, seconds), _outputs(model, given)
-    upto, at = ("up to " if measured else ""), ("" if rule.rate is not None else f" at {value}")
-    each = "" if outputs == 1 else f" for each of {outputs} outputs"
-    text = f"{upto}{seconds.normalize():f} seconds{at} x {credits_text(rate)} credits{each}"
-    amount = unit * outputs
-    return Quote(amount, (QuoteLine(text, amount),), outputs, unit, rate, seconds, measured)
+    rate = rule.rate if rule.rate is not None else rule.rates[str(given.get(rule.by))]
+    seconds, is_measured = _billed(rule.seconds, given)
+    unit, outputs = _for_seconds(rate, seconds), model.output.count(given)
+    return Quote(unit * outputs, outputs, unit, rate, seconds, is_measured)
 
 
 def _billed(rule: BilledSeconds, given: JsonObject) -> tuple[Decimal, bool]:
@@ -204,27 +224,8 @@ def _for_seconds(rate: int, seconds: Decimal) -> int:
     return -(-rate * tenths // _TENTHS)
 
 
-def _tier(rule: ByResolutionPrice, given: JsonObject) -> str:
-    sides = [side for side in (given.get(rule.sides[0]), given.get(rule.sides[1])) if isinstance(side, int)]
-    if rule.pixels and len(sides) == len(rule.sides):
-        area = sides[0] * sides[1]
-        return next((tier for tier, most in rule.pixels.items() if area <= most), list(rule.pixels)[-1])
-    return str(given[rule.by])
-
-
-def _outputs(model: Model, given: JsonObject) -> int:
-    return model.output.count(given)
-
-
-def _things(model: Model, given: JsonObject) -> str:
-    count, kind = _outputs(model, given), {"model3d": "3D model", "audio": "audio file"}
-    thing = kind.get(model.output.kind, model.output.kind)
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
-
-
-def _quoted(outputs: int, unit: int, what: str) -> Quote:
-    amount = unit * outputs
-    return Quote(amount, (QuoteLine(f"{what} x {credits_text(unit)} credits", amount),), outputs, unit)
+def _quoted(outputs: int, unit: int) -> Quote:
+    return Quote(unit * outputs, outputs, unit)
 
 
 def _listed(amounts: Mapping[str, int], between: str) -> str:

@@ -1,17 +1,17 @@
 """A job's media inputs: fetched guarded, checked by content, kept as blobs before an upstream hears of the job."""
 
-import base64
-from collections.abc import Mapping
 from dataclasses import asdict
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
 from pixeldojo.assets.service import AssetsService, inline_blob_key, inputs_folder
 from pixeldojo.catalog.inputs import MediaValue, media_values
+from pixeldojo.catalog.price import stated_length
 from pixeldojo.catalog.schema import Model
 from pixeldojo.core.errors import Expired, NotFound
 from pixeldojo.jobs.claims import JobClaims
-from pixeldojo.jobs.inline_media import LARGEST_INLINE_BYTES, inline_digest, place_of
+from pixeldojo.jobs.inline_media import inline_digest, place_of
 from pixeldojo.jobs.job import Job
 from pixeldojo.media.facts import MediaFacts, UnreadableMedia
 from pixeldojo.net.fetch import FetchErrorKind, FetchFailed
@@ -23,6 +23,8 @@ _OPAQUE_KIND = "file"
 # A request timed out, came too early, or was one too many; from 500 on it is the server that is in trouble.
 _PASSING_STATUSES = frozenset({408, 425, 429})
 _SERVER_ERROR = 500
+# A container runs a frame, or a packet of sound, past what players and editors call its length.
+_OVERRUN_SECONDS = Decimal("0.1")
 
 
 class UnusableInput(Exception):
@@ -45,7 +47,8 @@ class InputCollector:
         """Return the job with its files, in the order of the model's parameters.
 
         Raises:
-            UnusableInput: a file is missing, broken, too large, of another kind, or at a refused address.
+            UnusableInput: a file is missing, broken, too large, of another kind, at a refused address, or longer than
+                the caller said to have less held.
             InputNotReady: its server does not answer now.
         """
         if job.input_files is not None:
@@ -54,19 +57,9 @@ class InputCollector:
         if not wanted:
             return job, ()
         found = tuple([await self._keep(job, media) for media in wanted])
+        _refuse_understated(model, job, found)
         job = await self._claims.change(job, input_files=tuple(asdict(file) for file in found), failures=0)
         return job, found
-
-    async def media_urls(self, files: tuple[InputFile, ...]) -> Mapping[tuple[str, int], str]:
-        """Return, by parameter and index, the address under which an upstream gets a file.
-
-        Media that came inside the request are `data:` URIs again, as the caller gave them.
-        """
-        return {(file.parameter, file.index): file.source_url or await self._as_data_uri(file) for file in files}
-
-    async def _as_data_uri(self, file: InputFile) -> str:
-        content = await self._files.blobs.read_whole(file.blob_key, max_bytes=LARGEST_INLINE_BYTES)
-        return f"data:{file.content_type};base64,{base64.b64encode(content).decode()}"
 
     async def _keep(self, job: Job, media: MediaValue) -> InputFile:
         where = place_of(media, job.input)
@@ -116,6 +109,21 @@ class InputCollector:
     async def _measured(self, blob_key: str) -> tuple[str, MediaFacts]:
         async with self._files.blobs.local_path(blob_key) as path:
             return blob_key, await self._files.measure(path)
+
+
+def _refuse_understated(model: Model, job: Job, files: tuple[InputFile, ...]) -> None:
+    """Refuse a source that is longer than the length by which the caller lowered the hold: all of it would be paid."""
+    stated = stated_length(model, job.input)
+    if stated is None:
+        return
+    for file in files:
+        seconds = Decimal(str(file.duration_seconds or 0))
+        if file.parameter in stated.sources and seconds > stated.seconds + _OVERRUN_SECONDS:
+            said, name = f"{stated.seconds.normalize():f}", stated.parameter
+            raise UnusableInput(
+                f"{file.parameter}: it is {seconds:.1f} seconds long, and {name} says {said}. "
+                f"Give {name} its real length, or leave {name} out to have {stated.maximum} seconds held."
+            )
 
 
 def _may_pass(error: FetchFailed) -> bool:

@@ -5,7 +5,16 @@ from typing import Any
 
 import pytest
 from tests.unit.worker.faulty import Crash
-from tests.unit.worker.workshop import BROKEN, LARGEST_FILE, ScriptedProvider, Workshop, address, clip, picture
+from tests.unit.worker.workshop import (
+    BROKEN,
+    LARGEST_FILE,
+    ScriptedProvider,
+    Workshop,
+    address,
+    clip,
+    finished,
+    picture,
+)
 
 from pixeldojo.accounts.keys import ApiKey
 from pixeldojo.net.fetch import FetchErrorKind, FetchFailed
@@ -154,6 +163,47 @@ async def test_an_input_that_stands_alone_is_named_without_a_number(shop: Worksh
     job_id = await shop.submit(key, "clip", video_url=shop.fetcher.put("clip.mp4", BROKEN))
     await shop.carry(job_id)
     assert (await error_message(shop, job_id)) == "video_url: it is HTML"
+
+
+# Lengths that callers state to have less held
+
+
+@pytest.mark.parametrize(("stated", "seconds"), [(5, 5.2), (5, 29.0), (5, 40.0), (2.5, 3.0)])
+async def test_a_source_longer_than_stated_is_refused_before_anything_is_paid(
+    shop: Workshop, key: ApiKey, stated: float, seconds: float
+) -> None:
+    source = shop.fetcher.put("clip.mp4", clip(seconds))
+    job_id = await shop.submit(key, "clip", video_url=source, video_duration=stated)
+    await shop.carry(job_id)
+    assert await shop.ending(key, job_id) == ("failed", "invalid_input", 0)
+    assert (await error_message(shop, job_id)) == (
+        f"video_url: it is {seconds:.1f} seconds long, and video_duration says {stated}. "
+        "Give video_duration its real length, or leave video_duration out to have 30 seconds held."
+    )
+    assert (shop.upstream.calls, await shop.attempts(job_id)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("stated", "seconds", "settled"),
+    [
+        (5, 5.0, 2_500),
+        # A frame or a packet of sound over is no untruth, and not charged either.
+        (5, 5.1, 2_500),
+        (4.96, 5.04, 2_500),
+        (5, 3.2, 1_600),
+        (30, 40.0, 15_000),
+        (None, 40.0, 15_000),
+        (None, 3.2, 1_600),
+    ],
+)
+async def test_a_length_that_is_true_or_lowers_nothing_is_taken(
+    shop: Workshop, key: ApiKey, stated: float | None, seconds: float, settled: int
+) -> None:
+    given = {} if stated is None else {"video_duration": stated}
+    job_id = await shop.submit(key, "clip", video_url=shop.fetcher.put("clip.mp4", clip(seconds)), **given)
+    shop.upstream.to_check = [finished(clip(seconds))]
+    await shop.carry(job_id)
+    assert await shop.ending(key, job_id) == ("completed", None, settled)
 
 
 # Servers in trouble
