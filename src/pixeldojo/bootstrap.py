@@ -166,7 +166,7 @@ async def _open_parts(
 ) -> _Parts:
     clock = SystemClock()
     secret = read_server_secret(settings)
-    catalog = load_catalog()
+    catalog = load_catalog(compiled=make_data_dir(settings) / "catalog.compiled")
     database = open_database(settings.database_address)
     stack.push_async_callback(database.close)
     await require_newest_revision(database)

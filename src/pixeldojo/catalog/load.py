@@ -1,7 +1,8 @@
 """From a folder of TOML files to the catalog, or one sentence that says which file is wrong, where and why.
 
 Owns the layout of the folder (`models/<id>.toml`, `families/<name>.toml`), merging a family into a model, and finding
-a model by id. Leaves what the tables mean to `schema`, and whether they fit together to `checks`.
+a model by id. Leaves what the tables mean to `schema`, whether they fit together to `checks`, and keeping what was
+found sound to `compiled`.
 """
 
 import difflib
@@ -11,10 +12,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic import JsonValue as TomlValue
 
 from pixeldojo.catalog.checks import check_model, check_names, derive_example
+from pixeldojo.catalog.compiled import CompiledFile
 from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.price_rules import PriceRule
 from pixeldojo.catalog.rules import Rule
@@ -79,15 +81,26 @@ class Catalog:
         raise NotFound(f"There is no model of that id.{hint} GET /api/v1/models lists them all.")
 
 
-def load_catalog(folder: Path | None = None) -> Catalog:
+def load_catalog(folder: Path | None = None, compiled: Path | None = None) -> Catalog:
     """Read every model of the folder; the packaged catalog by default.
+
+    Args:
+        folder: Holds `models` and `families`.
+        compiled: Where to keep what was read and found sound, in a folder of our own that exists; while none of the
+            files changes, the next call with it is several times as quick. Always reads and checks everything if None.
 
     Raises:
         ConfigurationError: for the first mistake: file, line or dotted place, reason and remedy.
     """
     root = folder or Path(str(resources.files("pixeldojo.catalog")))
-    families = {path.stem: _family(path) for path in sorted((root / "families").glob("*.toml"))}
-    models = [_model(path, families) for path in sorted((root / "models").glob("*.toml"))]
+    sources = {**_sources(root, "families"), **_sources(root, "models")}
+    kept = None if compiled is None else CompiledFile(compiled, sources)
+    models = _read_kept(kept) if kept else None
+    if models is None:
+        tables = _read_tables(sources)
+        models = [_checked(model_id, table) for model_id, table in tables.items()]
+        if kept:
+            kept.write(tables)
     if not models:
         refuse(str(root), "models", "holds no model; put one .toml file for each model there")
     _refuse_twins(models)
@@ -95,26 +108,60 @@ def load_catalog(folder: Path | None = None) -> Catalog:
     return Catalog(tuple(sorted(models, key=lambda model: (sections.index(model.section), model.order))))
 
 
-def _family(path: Path) -> FamilyFile:
-    file = f"families/{path.name}"
-    table = read_toml(path, file)
+def _sources(root: Path, part: str) -> dict[str, bytes]:
+    """Return the files of a part of the catalog by name, `models/flux.toml`."""
+    found: dict[str, bytes] = {}
+    for path in sorted((root / part).glob("*.toml")):
+        file = f"{part}/{path.name}"
+        try:
+            found[file] = path.read_bytes()
+        except OSError as error:
+            refuse(file, "", f"cannot be read ({error}); it must be a UTF-8 text file")
+    return found
+
+
+def _read_kept(kept: CompiledFile) -> list[Model] | None:
+    """Return the models that were found sound before; None where there are none."""
+    tables = kept.read()
+    if tables is None:
+        return None
+    try:
+        written = TypeAdapter(dict[str, ModelFile]).validate_json(tables)
+    except ValidationError:
+        return None
+    return [_assemble(model_id, file) for model_id, file in written.items()]
+
+
+def _read_tables(sources: Mapping[str, bytes]) -> dict[str, JsonObject]:
+    """Return each model's table by its id, its family merged in."""
+    families = {Path(file).stem: _family(file, text) for file, text in sources.items() if file.startswith("families/")}
+    models = {file: text for file, text in sources.items() if file.startswith("models/")}
+    return {Path(file).stem: _model_table(file, text, families) for file, text in models.items()}
+
+
+def _family(file: str, content: bytes) -> FamilyFile:
+    table = read_toml(content, file)
     if "family" in table:
         refuse(file, "family", "a family cannot stand on another one; repeat what it needs here")
     return read_table(FamilyFile, table, file)
 
 
-def _model(path: Path, families: Mapping[str, FamilyFile]) -> Model:
-    file = f"models/{path.name}"
-    table = read_toml(path, file)
+def _model_table(file: str, content: bytes, families: Mapping[str, FamilyFile]) -> JsonObject:
+    table = read_toml(content, file)
     if "id" in table:
         refuse(file, "id", "the id is the file's name and never stands inside; delete this line")
     family = _family_of(table, families, file)
     table["parameters"] = _with_shared_parameters(table.get("parameters"), family, file)
     table["output"] = _with_shared_sizes(table.get("output"), family, file)
     table["upstreams"] = _with_full_sends(table.get("upstreams"))
+    return table
+
+
+def _checked(model_id: str, table: JsonObject) -> Model:
+    file = f"models/{model_id}.toml"
     written = read_table(ModelFile, table, file)
     check_names(written.parameters, written.rules, file)
-    model = _assemble(path.stem, written)
+    model = _assemble(model_id, written)
     check_model(model, file)
     return model
 

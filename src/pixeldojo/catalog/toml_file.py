@@ -6,7 +6,6 @@ and remedy. Leaves what the tables mean to the modules that define them.
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import tomli
@@ -33,15 +32,15 @@ def refuse(file: str, place: str, reason: str) -> NoReturn:
     raise ConfigurationError(f"{file}: {place}: {reason}" if place else f"{file}: {reason}")
 
 
-def read_toml(path: Path, file: str) -> dict[str, JsonValue]:
-    """Return the file as a JSON-like mapping.
+def read_toml(content: bytes, file: str) -> dict[str, JsonValue]:
+    """Return a file's content as a JSON-like mapping.
 
     Raises:
-        ConfigurationError: if it cannot be read, is not UTF-8 or TOML (with line and column), or holds a date.
+        ConfigurationError: if it is not UTF-8 or TOML (with line and column), or holds a date.
     """
     try:
-        table = tomli.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        table = tomli.loads(content.decode())
+    except UnicodeDecodeError as error:
         refuse(file, "", f"cannot be read ({error}); it must be a UTF-8 text file")
     except tomli.TOMLDecodeError as error:
         refuse(file, "", f"is not TOML: {error}")
