@@ -199,7 +199,7 @@ async def test_a_source_longer_than_stated_is_refused_before_anything_is_paid(
 async def test_a_length_that_is_true_or_lowers_nothing_is_taken(
     shop: Workshop, key: ApiKey, stated: float | None, seconds: float, settled: int
 ) -> None:
-    given = {} if stated is None else {"video_duration": stated}
+    given: dict[str, Any] = {} if stated is None else {"video_duration": stated}
     job_id = await shop.submit(key, "clip", video_url=shop.fetcher.put("clip.mp4", clip(seconds)), **given)
     shop.upstream.to_check = [finished(clip(seconds))]
     await shop.carry(job_id)
