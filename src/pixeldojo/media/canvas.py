@@ -34,8 +34,11 @@ class Canvas:
         self._scalers: dict[str, VideoReformatter] = {}
 
     def from_rgb(self, pixels: Pixels) -> VideoFrame:
-        """Return RGB pixels, shape (rows, columns, 3), stretched onto the canvas."""
-        return self.stretch(VideoFrame.from_ndarray(pixels, format="rgb24"))
+        """Return RGB pixels, shape (rows, columns, 3), stretched onto the canvas.
+
+        They are ours and soft, so the finer interpolation, which takes twice as long, would not show.
+        """
+        return self.stretch(VideoFrame.from_ndarray(pixels, format="rgb24"), Interpolation.BILINEAR)
 
     def stretch(self, frame: VideoFrame, interpolation: Interpolation = Interpolation.BICUBIC) -> VideoFrame:
         """Return a frame of any size and format, scaled to exactly the canvas."""
