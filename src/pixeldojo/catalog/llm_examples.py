@@ -39,9 +39,10 @@ JOB_ID=$(curl -s -X POST "{base}/api/v1/models/{run.model_id}/run" \\
   -d {body} \\
   | sed -E 's/.*"jobId":"([^"]+)".*/\\1/')
 
-# Poll it until it has ended
-until curl -s "{base}/api/v1/jobs/$JOB_ID" -H "Authorization: Bearer YOUR_API_KEY" \\
-  | grep -E '"status":"(completed|failed)"'; do
+# Poll it until it has ended, for two minutes at most
+for attempt in $(seq 60); do
+  curl -s "{base}/api/v1/jobs/$JOB_ID" -H "Authorization: Bearer YOUR_API_KEY" \\
+    | grep -E '"status":"(completed|failed)"' && break
   sleep 2
 done
 
@@ -71,12 +72,18 @@ submitted = requests.post(
     f"{{BASE_URL}}/models/{run.model_id}/run",
     headers={{**HEADERS, "Idempotency-Key": str(uuid.uuid4())}},
     json={body},
+    timeout=30,
 )
 submitted.raise_for_status()
 status_url = submitted.json()["statusUrl"]
 
 pause = 1.0
-while (job := requests.get(status_url, headers=HEADERS).json())["status"] not in {{"completed", "failed"}}:
+while True:
+    answer = requests.get(status_url, headers=HEADERS, timeout=30)
+    answer.raise_for_status()
+    job = answer.json()
+    if job["status"] in {{"completed", "failed"}}:
+        break
     time.sleep(pause)
     pause = min(pause * 1.5, 30)
 
@@ -100,7 +107,9 @@ const {{ statusUrl }} = await submitted.json();
 
 let job;
 for (let pause = 1000; ; pause = Math.min(pause * 1.5, 30000)) {{
-  job = await (await fetch(statusUrl, {{ headers }})).json();
+  const answer = await fetch(statusUrl, {{ headers }});
+  if (!answer.ok) throw new Error(await answer.text());
+  job = await answer.json();
   if (job.status === "completed" || job.status === "failed") break;
   await new Promise((resolve) => setTimeout(resolve, pause));
 }}

@@ -84,7 +84,7 @@ def _price(model: Model) -> list[str]:
         *(_row(row) for row in table.rows),
         "",
         *table.notes,
-        "The price is held when the job is accepted, and a job never costs more than that; one that fails costs nothing.",
+        "The price is held when the job is accepted; the job never costs more, and nothing when it fails.",
     ]
 
 
