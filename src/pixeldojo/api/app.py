@@ -3,9 +3,10 @@
 from fastapi import FastAPI
 
 from pixeldojo import __version__
-from pixeldojo.api import assets, credits, health, jobs, models, openapi, runs, webhooks
+from pixeldojo.api import assets, credits, health, jobs, models, runs, webhooks
 from pixeldojo.api.errors import install_error_handlers
 from pixeldojo.api.middleware import RequestFrame
+from pixeldojo.api.openapi import routes as openapi
 from pixeldojo.api.services import Services
 
 

@@ -1,6 +1,6 @@
 """Who is calling: from the Authorization header to an API key with its scope and its rate."""
 
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from fastapi import Request
 from fastapi.security.utils import get_authorization_scheme_param
@@ -21,22 +21,29 @@ def services_of(request: Request) -> Services:
     return services
 
 
-def needs(scope: Scope) -> Callable[[Request], Awaitable[ApiKey]]:
-    """Return a dependency that lets a request in only with a key that has the scope, and within its rate."""
+@dataclass(frozen=True, slots=True)
+class NeedsKey:
+    """A dependency that lets a request in only with a key that has the scope, and within its rate."""
 
-    async def authenticate(request: Request) -> ApiKey:
+    scope: Scope
+
+    async def __call__(self, request: Request) -> ApiKey:
+        """Return the key the request was made with."""
         services = services_of(request)
         key = await _identify(request, services)
         rate = key.rate_per_minute or services.settings.rate_per_minute
         await count_request(request, services, f"key:{key.id}", rate)
-        if scope not in key.scopes:
+        if self.scope not in key.scopes:
             raise Forbidden(
-                f"The API key {key.prefix}… lacks the scope {scope}; it has "
+                f"The API key {key.prefix}… lacks the scope {self.scope}; it has "
                 f"{', '.join(sorted(key.scopes)) or 'none'}. Create a key with that scope."
             )
         return key
 
-    return authenticate
+
+def needs(scope: Scope) -> NeedsKey:
+    """Return the dependency of a route that takes keys with this scope; the OpenAPI document tells of it."""
+    return NeedsKey(scope)
 
 
 async def count_public(request: Request) -> None:

@@ -50,6 +50,17 @@ JOB_ACCEPTED: Responses = {
     200: {**answer(200, "Job", "With `Prefer: wait`: the job, which ended in time.")[200], "headers": _RUN_HEADERS},
 }
 
+PUBLISHED_HEADERS = {
+    "ETag": _header("Changes when the text does.", is_sure=True),
+    "Cache-Control": _header("For how long it may be kept without asking.", is_sure=True),
+}
+
+
+def not_modified() -> Responses:
+    """Describe the answer to a caller that has the text already."""
+    return {304: {"description": "Unchanged since `If-None-Match`.", "headers": PUBLISHED_HEADERS}}
+
+
 _MEDIA = {
     kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/*", "video/*", "audio/*", "model/*")
 }
