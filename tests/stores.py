@@ -1,7 +1,7 @@
 """The services over one database, put together as `bootstrap` does, and the short ways tests need to use them."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, TypedDict, Unpack
@@ -16,9 +16,11 @@ from pixeldojo.assets.store import Asset
 from pixeldojo.blobs import Blobs, open_blobs
 from pixeldojo.core.ids import IdKind, new_id
 from pixeldojo.core.json_types import JsonObject
+from pixeldojo.credits.audit import LEDGER_CHECKS, Check, find_faults
 from pixeldojo.credits.service import CreditsService
 from pixeldojo.db.engine import Database
 from pixeldojo.engine import Engine, open_engine
+from pixeldojo.jobs.audit import JOB_CHECKS
 from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.ending import JobEnding
 from pixeldojo.jobs.job import Job, JobRequest
@@ -143,6 +145,11 @@ class Stores:
             case Step.ENDED:
                 job = await self.collecting(job)
                 return await self.claims.complete(job, [self.asset(job)], job.quoted)
+
+    async def faults(self, checks: Iterable[Check] = (*LEDGER_CHECKS, *JOB_CHECKS)) -> list[str]:
+        """Return what does not agree in the books; nothing when all does."""
+        async with self.database.read() as connection:
+            return [fault async for fault in find_faults(connection, checks)]
 
     async def count(self, table: Table, *conditions: ColumnElement[bool]) -> int:
         """Return how many rows of a table meet the conditions."""

@@ -106,7 +106,7 @@ async def test_of_a_hundred_jobs_at_once_exactly_those_are_accepted_that_the_bal
     assert await stores.credits.balance(key.account_id, "test") == Balance(999, held=37_000, granted=37_999)
     remaining = {outcome.answer["creditsRemaining"] for outcome in outcomes if isinstance(outcome, Accepted)}
     assert remaining == {number + 0.999 for number in range(37)}
-    assert await stores.credits.audit() == []
+    assert await stores.faults() == []
 
 
 async def test_of_many_jobs_at_once_no_more_are_accepted_than_the_keys_cap_allows(stores: Stores) -> None:

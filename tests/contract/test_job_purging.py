@@ -30,7 +30,7 @@ async def key(stores: Stores) -> ApiKey:
 
 
 async def balance(stores: Stores, key: ApiKey) -> Balance:
-    assert await stores.credits.audit() == []
+    assert await stores.faults() == []
     return await stores.credits.balance(key.account_id, "test")
 
 

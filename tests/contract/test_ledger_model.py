@@ -207,7 +207,7 @@ class Ledger(RuleBasedStateMachine):
             sum(balance.captured for balance in together),
             -sum(balance.granted for balance in together),
         ]
-        assert await self.stores.credits.audit() == []
+        assert await self.stores.faults() == []
 
     @invariant()
     def every_ended_job_has_one_settlement_and_no_other_has_any(self) -> None:

@@ -193,7 +193,7 @@ async def test_cancelling_and_completing_have_one_winner(shop: Workshop, key: Ap
         cost += job.cost
     balance = await shop.stores.credits.balance(key.account_id, key.mode)
     assert (balance.captured, balance.held) == (cost, 0)
-    assert await shop.stores.credits.audit() == []
+    assert await shop.stores.faults() == []
 
 
 async def taken_over(shop: Workshop, job_id: str) -> None:

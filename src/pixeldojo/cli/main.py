@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pixeldojo import __version__
 from pixeldojo.blobs import BlobsUnavailable
-from pixeldojo.cli import catalog, credits, doctor, keys, migrate, serve, settings, up, worker
+from pixeldojo.cli import catalog, credits, doctor, keys, ledger, migrate, serve, settings, up, worker
 from pixeldojo.core.errors import ConfigurationError, PixelDojoError
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command("catalog")(catalog.check_catalog)
 app.command("settings")(settings.list_settings)
 app.add_typer(keys.app, name="keys")
 app.add_typer(credits.app, name="credits")
+app.add_typer(ledger.app, name="ledger")
 
 
 @app.callback(invoke_without_command=True)

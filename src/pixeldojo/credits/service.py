@@ -1,6 +1,6 @@
 """The ledger: grants, holds at submit, one settlement per job.
 
-Invariants, held by the database itself and checked again by `audit`: every entry's postings sum to zero;
+Invariants, held by the database itself and checked again by `audit.py`: every entry's postings sum to zero;
 `available` and `held` never fall below zero; a job has at most one hold and one settlement; a capture never
 exceeds its hold. `hold` and `settle` run inside the caller's transaction, beside the change of the job.
 """
@@ -49,22 +49,6 @@ class CreditsService:
             return balance
 
         return await self._database.write(work)
-
-    async def audit(self) -> list[str]:
-        """Add the whole ledger up again and return what does not agree, account by account; nothing when all does."""
-        async with self._database.read() as connection:
-            accounts = await store.read_accounts(connection)
-        faults = []
-        for account in accounts:
-            whose = f"The {account.mode} balance of account {account.account_id}"
-            if account.kept != account.from_entries:
-                faults.append(f"{whose} is kept as {account.kept}, but its entries add up to {account.from_entries}.")
-            if account.kept.held != account.open_holds:
-                faults.append(
-                    f"{whose} holds {credits_text(account.kept.held)} credits, but its jobs that are not settled hold "
-                    f"{credits_text(account.open_holds)}."
-                )
-        return faults
 
     async def hold(self, connection: AsyncConnection, key: ApiKey, job_id: str, amount: int, now: datetime) -> Balance:
         """Hold a job's price, as part of the transaction that creates the job; return the balance after it.

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pixeldojo.db.dialect import insert_for
@@ -146,59 +145,3 @@ async def read_spending(connection: AsyncConnection, key_id: str, period: str) -
     """Return what a key has spent in a period."""
     query = select(key_spending.c.spent).where(key_spending.c.key_id == key_id, key_spending.c.period == period)
     return (await connection.execute(query)).scalar_one_or_none() or 0
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """One account's ledger in one mode: the balance kept beside it, and what its entries say it should be.
-
-    Attributes:
-        from_entries: The sums over all entries.
-        open_holds: The sum of holds of jobs that have not been settled.
-    """
-
-    account_id: str
-    mode: str
-    kept: Balance
-    from_entries: Balance
-    open_holds: int
-
-
-async def read_accounts(connection: AsyncConnection) -> list[Account]:
-    """Add up the whole ledger, account by account."""
-    sums = (
-        entries.c.account_id,
-        entries.c.mode,
-        func.sum(entries.c.available),
-        func.sum(entries.c.held),
-        func.sum(entries.c.revenue),
-        -func.sum(entries.c.grants),
-    )
-    held = select(entries.c.account_id, entries.c.mode, func.sum(entries.c.held))
-    unsettled = held.outerjoin(settlements, settlements.c.job_id == entries.c.job_id).where(
-        entries.c.kind == "hold", settlements.c.job_id.is_(None)
-    )
-    from_entries = await _by_account(connection, select(*sums).group_by(*sums[:2]))
-    open_holds = await _by_account(connection, unsettled.group_by(*sums[:2]))
-    kept = await _by_account(
-        connection,
-        select(
-            balances.c.account_id,
-            balances.c.mode,
-            balances.c.available,
-            balances.c.held,
-            balances.c.captured,
-            balances.c.granted,
-        ),
-    )
-    return [
-        Account(*key, Balance(*kept.get(key, ())), Balance(*from_entries.get(key, ())), *open_holds.get(key, (0,)))
-        for key in sorted(kept.keys() | from_entries.keys())
-    ]
-
-
-async def _by_account(
-    connection: AsyncConnection, query: Select[tuple[Any, ...]]
-) -> dict[tuple[str, str], tuple[int, ...]]:
-    # PostgreSQL adds whole numbers up to a decimal.
-    return {(row[0], row[1]): tuple(int(amount) for amount in row[2:]) for row in await connection.execute(query)}

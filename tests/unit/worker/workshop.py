@@ -6,6 +6,7 @@ Time is the fake clock's; `Workshop.carry` takes a job's steps as a worker does 
 import asyncio
 import itertools
 import json
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -51,6 +52,7 @@ from pixeldojo.providers.contract import (
 )
 from pixeldojo.worker.check import CheckStep
 from pixeldojo.worker.collect import CollectStep
+from pixeldojo.worker.handover import MediaHandover
 from pixeldojo.worker.inputs import InputCollector
 from pixeldojo.worker.loop import StepFunction, Worker
 from pixeldojo.worker.media_files import MediaFiles
@@ -247,6 +249,7 @@ class Workshop:
         self.pauses: list[float] = []
         self._sleepers = 0
         self.upstream = ScriptedProvider()
+        self.clients: Mapping[str, HttpClient] = defaultdict(NoHttp)
         self._providers: dict[str, Provider] = {}
         self.set_up(self.upstream)
 
@@ -279,14 +282,20 @@ class Workshop:
             catalog=self.catalog,
             claims=claims,
             inputs=InputCollector(claims=claims, assets=self.stores.assets, files=files),
+            handover=MediaHandover(self.stores.blobs),
             router=Router(self._providers),
             collect=collect,
-            http=NoHttp(),
+            clients=self.clients,
             clock=self.clock,
             log=self.log,
         )
         check = CheckStep(
-            claims=claims, providers=self._providers, collect=collect, http=NoHttp(), clock=self.clock, log=self.log
+            claims=claims,
+            providers=self._providers,
+            collect=collect,
+            clients=self.clients,
+            clock=self.clock,
+            log=self.log,
         )
         return {
             Step.SUBMIT: submit.run,
@@ -457,7 +466,7 @@ class Workshop:
         job = await self.job(job_id)
         balance = await self.stores.credits.balance(key.account_id, key.mode)
         assert balance.available + balance.held + balance.captured == GRANTED
-        assert await self.stores.credits.audit() == []
+        assert await self.stores.faults() == []
         if job.status.is_terminal:
             assert job.cost is not None
             assert balance.held == 0
