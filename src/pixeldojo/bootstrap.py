@@ -334,6 +334,7 @@ def _build_services(parts: _Parts) -> Services:
         log=parts.log,
         refuse_address=refuse_address,
         has_upstream=has_upstream,
+        live_providers=configured,
         check_rehearsal=parse_rehearsal,
         readiness={
             "database": database.check,

@@ -59,6 +59,7 @@ class Dojo:
             log=structlog.wrap_logger(None, processors=[structlog.contextvars.merge_contextvars, self._note]),
             refuse_address=_refusal_of(AddressPolicy()),
             has_upstream=lambda _model: False,
+            live_providers=frozenset(),
             check_rehearsal=parse_rehearsal,
             readiness={"database": stores.database.check, "blobs": stores.blobs.check},
         )

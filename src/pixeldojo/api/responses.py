@@ -133,6 +133,30 @@ SCHEMAS: dict[str, Schema] = {
             "expiresAt": _TIME,
         }
     ),
+    "Estimate": _object(
+        {
+            "creditCost": _CREDITS,
+            "breakdown": {
+                "type": "array",
+                "description": "What adds up to `creditCost`. Quantity times unit price, rounded up, is the amount.",
+                "items": _object(
+                    {
+                        "label": {"type": "string"},
+                        "quantity": {"type": "number", "exclusiveMinimum": 0},
+                        "unit": {"type": "string", "enum": ["request", "output", "second"]},
+                        "unitPrice": _CREDITS,
+                        "amount": _CREDITS,
+                        "isMaximum": {"type": "boolean"},
+                    }
+                ),
+            },
+            "upstreams": {
+                "type": "array",
+                "description": "Where the job would be sent: to each in turn until one takes it.",
+                "items": _object({"provider": {"type": "string"}, "endpoint": {"type": "string"}}),
+            },
+        }
+    ),
     "Asset": _object(
         {
             "url": _URL,

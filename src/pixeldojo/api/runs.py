@@ -1,11 +1,10 @@
 """POST /models/{apiId}/run: from JSON to an accepted job, charged for exactly once."""
 
-import asyncio
 import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import JSONResponse
@@ -13,15 +12,11 @@ from fastapi.responses import JSONResponse
 from pixeldojo.accounts.keys import ApiKey, KeyMode, Scope
 from pixeldojo.api.auth import needs, services_of
 from pixeldojo.api.models import ModelId
-from pixeldojo.api.request_body import PARSE_IN_THREAD_BYTES, read_json_object
 from pixeldojo.api.responses import JOB_ACCEPTED, error_answers
+from pixeldojo.api.run_body import RUN_BODY, RunBody, read_run_body
 from pixeldojo.api.services import Services
-from pixeldojo.catalog.inputs import media_values, read_input
 from pixeldojo.catalog.price import quote_price
-from pixeldojo.catalog.schema import Model
-from pixeldojo.core.errors import Conflict, ServiceUnavailable, ValidationError, Violation
-from pixeldojo.core.json_types import JsonObject
-from pixeldojo.jobs.inline_media import TakenOut, place_of, take_out
+from pixeldojo.core.errors import Conflict, ServiceUnavailable, Violation
 from pixeldojo.jobs.job import JobRequest
 from pixeldojo.jobs.service import Accepted
 
@@ -40,13 +35,7 @@ _ERRORS = (400, 401, 402, 403, 404, 409, 413, 415, 422, 429, 500, 503)
     summary="Run a model",
     operation_id="runModel",
     responses={**JOB_ACCEPTED, **error_answers(*_ERRORS)},
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "description": "The model's inputs, and beside them optionally `webhook_url`.",
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/RunRequest"}}},
-        }
-    },
+    openapi_extra=RUN_BODY,
 )
 async def run_model(
     request: Request,
@@ -76,11 +65,9 @@ async def run_model(
 ) -> JSONResponse:
     """Validate the input, hold its price and accept a job, which runs on after the answer."""
     services = services_of(request)
-    body = await read_json_object(request)
-    model = services.catalog.find(api_id)
-    large = len(await request.body()) > PARSE_IN_THREAD_BYTES
-    arguments = (services, key, model, body, idempotency_key, x_pixeldojo_sandbox)
-    job_request = await asyncio.to_thread(_read_request, *arguments) if large else _read_request(*arguments)
+    found = _header_violations(services, key, idempotency_key, x_pixeldojo_sandbox)
+    wanted = await read_run_body(request, api_id, found)
+    job_request = _job_request(services, key, wanted, idempotency_key, x_pixeldojo_sandbox)
     accepted = await _create_once(request, services, job_request)
     seconds = _seconds_to_wait(prefer)
     headers = {"Location": services.jobs.status_url(accepted.job_id)}
@@ -94,27 +81,10 @@ async def run_model(
     return JSONResponse(dict(accepted.answer), status_code=202, headers=headers)
 
 
-def _read_request(
-    services: Services,
-    key: ApiKey,
-    model: Model,
-    body: dict[str, Any],
-    idempotency_key: str | None,
-    rehearsal: str | None,
+def _job_request(
+    services: Services, key: ApiKey, wanted: RunBody, idempotency_key: str | None, rehearsal: str | None
 ) -> JobRequest:
-    """Check everything the caller sent, so that every violation is told at once and before any charge."""
-    violations = [*_header_violations(services, key, idempotency_key, rehearsal)]
-    webhook_url = body.pop("webhook_url", None)
-    violations += _webhook_violations(services, webhook_url)
-    taken = TakenOut({}, {})
-    try:
-        canonical = read_input(model, body)
-        violations += _media_violations(services, model, canonical)
-        taken = take_out(model, canonical)
-    except ValidationError as error:
-        violations += error.details or (Violation("", error.message),)
-    if violations:
-        raise ValidationError(_summary(model, violations), details=violations)
+    model, taken = wanted.model, wanted.taken
     if key.mode == KeyMode.LIVE and not services.has_upstream(model):
         raise ServiceUnavailable(
             f"No upstream of {model.id} is set up on this server for live keys; nothing was charged. A pd_test_ key "
@@ -127,13 +97,13 @@ def _read_request(
         model_id=model.id,
         input=taken.input,
         inline_files=taken.files,
-        webhook_url=webhook_url,
+        webhook_url=wanted.webhook_url,
         rehearsal=rehearsal,
         quote=quote.to_json(),
         quoted=quote.amount_millicredits,
         timeout_seconds=model.timeout_seconds,
         idempotency_key=idempotency_key,
-        fingerprint=_fingerprint(model.id, taken.input, webhook_url, key.mode, rehearsal),
+        fingerprint=_fingerprint(model.id, taken.input, wanted.webhook_url, key.mode, rehearsal),
     )
 
 
@@ -177,34 +147,6 @@ def _header_violations(
             except ValueError as error:
                 found.append(Violation("header.X-PixelDojo-Sandbox", str(error)))
     return found
-
-
-def _webhook_violations(services: Services, webhook_url: object) -> list[Violation]:
-    if webhook_url is None:
-        return []
-    if not isinstance(webhook_url, str):
-        return [Violation("webhook_url", "must be a string such as https://example.com/webhook")]
-    reason = services.refuse_address(webhook_url)
-    return [] if reason is None else [Violation("webhook_url", reason)]
-
-
-def _media_violations(services: Services, model: Model, canonical: JsonObject) -> list[Violation]:
-    found = []
-    for media in media_values(model, canonical):
-        if media.value.startswith("data:") or services.assets.own_file_name(media.value) is not None:
-            continue
-        reason = services.refuse_address(media.value)
-        if reason is not None:
-            found.append(Violation(place_of(media, canonical), reason))
-    return found
-
-
-def _summary(model: Model, violations: list[Violation]) -> str:
-    first = violations[0]
-    is_named = first.message.startswith(first.path)
-    said = first.message if is_named else f"{first.path}: {first.message}"
-    more = f" (and {len(violations) - 1} more, see details)" if len(violations) > 1 else ""
-    return f"The input of {model.id} cannot be used. {said}{more}"
 
 
 def _fingerprint(*parts: object) -> str:

@@ -26,6 +26,7 @@ class Services:
     Attributes:
         refuse_address: Says why an address given by a caller cannot be used; None when it can.
         has_upstream: Whether a model can run in live mode with the credentials set up here.
+        live_providers: The upstreams whose credentials are set up here.
         check_rehearsal: Raises ValueError, naming what is known, when a sandbox instruction is not.
         readiness: What must answer before this node may take traffic, by name.
     """
@@ -42,5 +43,6 @@ class Services:
     log: FilteringBoundLogger
     refuse_address: Callable[[str], str | None]
     has_upstream: Callable[[Model], bool]
+    live_providers: frozenset[str]
     check_rehearsal: Callable[[str], object]
     readiness: Mapping[str, ReadinessCheck]
