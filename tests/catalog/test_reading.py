@@ -1,12 +1,16 @@
 """Promises of reading inputs that hold for every model and whatever a caller sends."""
 
 import json
+import sys
+from types import FrameType
 
 from hypothesis import given, settings
 from jsonschema_rs import Draft202012Validator
 from tests.catalog.strategies import MODELS, Request, any_inputs, near_inputs, requests, valid_inputs
 
 from pixeldojo.catalog.inputs import read_input
+from pixeldojo.catalog.price import quote_price
+from pixeldojo.catalog.schema import Model
 from pixeldojo.core.errors import ValidationError, Violation
 from pixeldojo.core.json_types import JsonValue
 
@@ -54,3 +58,27 @@ def test_the_published_schema_and_the_reader_agree(request_: Request) -> None:
     read, breaches = read_or_breaches(request_)
     sayable = [breach for breach in breaches if not any(words in breach.message for words in BEYOND_SCHEMA)]
     assert SCHEMAS[model.id].is_valid(raw) == (not sayable), (read, breaches)
+
+
+def calls_of_a_request(model: Model) -> int:
+    """Count the functions called to read and price the model's example, once what is kept has been worked out."""
+    read_input(model, model.example)
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        quote_price(model, read_input(model, model.example))
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+def test_reading_and_pricing_a_request_takes_few_calls() -> None:
+    """Time cannot be asserted on every machine, calls can: 100 us are what a request may take, and a call takes 0.2."""
+    calls = {model.id: calls_of_a_request(model) for model in MODELS}
+    assert max(calls.values()) < 400, max(calls.items(), key=lambda item: item[1])

@@ -54,13 +54,14 @@ def read_input(model: Model, raw: JsonObject) -> dict[str, JsonValue]:
         ValidationError: listing every breach, each with its path.
     """
     named, spelled, found = _canonical(model, raw)
-    readable = {name: value for name, value in named.items() if name not in {breach.path for breach in found}}
+    unreadable_names = {breach.path for breach in found}
+    readable = _without(unreadable_names, named)
     found += _schema_findings(model, readable, named)
     wrong = {breach.path.split("[")[0].split(".")[0] for breach in found}
-    filled = _filled(model, {name: value for name, value in readable.items() if name not in wrong})
+    filled = _filled(model, _without(wrong, readable))
     found += _misplaced(model, filled, wrong)
     for rule in model.rules:
-        if wrong.isdisjoint(names(rule)):
+        if not wrong or wrong.isdisjoint(names(rule)):
             found += breaches(rule, filled)
     if found:
         _refuse(model, found, spelled)
@@ -98,7 +99,7 @@ def _addresses(parameter: Parameter, path: str, value: JsonValue) -> Iterator[tu
 
 def _canonical(model: Model, raw: JsonObject) -> tuple[dict[str, JsonValue], dict[str, str], list[Violation]]:
     """Return the input under canonical names, how the caller spelled each, and what is wrong with names and values."""
-    known = {parameter.name: parameter for parameter in model.parameters}
+    known = model.known
     named: dict[str, JsonValue] = {}
     spelled: dict[str, str] = {}
     found: list[Violation] = []
@@ -118,11 +119,14 @@ def _canonical(model: Model, raw: JsonObject) -> tuple[dict[str, JsonValue], dic
     return named, spelled, found
 
 
+def _without(names: set[str], values: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    return {name: value for name, value in values.items() if name not in names} if names else values
+
+
 def _schema_findings(model: Model, readable: JsonObject, named: JsonObject) -> list[Violation]:
     if model.checker.is_valid(readable):
         return []
-    known = {parameter.name: parameter for parameter in model.parameters}
-    found = [breach for error in model.checker.iter_errors(readable) for breach in schema_breaches(error, known)]
+    found = [breach for error in model.checker.iter_errors(readable) for breach in schema_breaches(error, model.known)]
     # A value that was already refused is missing here only because it was taken out.
     return [breach for breach in found if breach.path in readable or breach.path not in named]
 
@@ -130,19 +134,17 @@ def _schema_findings(model: Model, readable: JsonObject, named: JsonObject) -> l
 def _filled(model: Model, given: JsonObject) -> dict[str, JsonValue]:
     """Return the input complete and in order: first what always applies, then what depends on that."""
     filled: dict[str, JsonValue] = {}
-    for parameter in model.parameters:
-        value = _complete(parameter, given.get(parameter.name))
+    for name, parameter in model.known.items():
+        value = _complete(parameter, given[name]) if name in given else None
         if value is None and parameter.applies_when is None:
             value = parameter.default
         if value is not None:
-            filled[parameter.name] = value
-    late = [p for p in model.parameters if p.applies_when and p.default is not None and p.name not in filled]
-    for parameter in late:
-        if holds(parameter.applies_when, filled):
-            filled[parameter.name] = parameter.default
+            filled[name] = value
+    late = [p for p in model.conditional if p.default is not None and p.name not in filled]
     if not late:
         return filled
-    return {parameter.name: filled[parameter.name] for parameter in model.parameters if parameter.name in filled}
+    filled |= {parameter.name: parameter.default for parameter in late if holds(parameter.applies_when, filled)}
+    return {name: filled[name] for name in model.known if name in filled}
 
 
 def _complete(parameter: Parameter, value: JsonValue) -> JsonValue:
@@ -166,11 +168,15 @@ def _member(member: Parameter, value: JsonValue) -> JsonValue:
 def _misplaced(model: Model, filled: JsonObject, wrong: set[str]) -> list[Violation]:
     """Return what is wrong with parameters that exist only on some inputs."""
     found: list[Violation] = []
-    for parameter in model.parameters:
-        if parameter.applies_when is None or not wrong.isdisjoint({parameter.name, *parameter.applies_when.names()}):
+    for parameter in model.conditional:
+        name = parameter.name
+        if name not in filled and not parameter.required:
             continue
-        applies, name = holds(parameter.applies_when, filled), parameter.name
-        if applies == (name in filled) or not (name in filled or parameter.required):
+        assert parameter.applies_when is not None
+        if wrong and not wrong.isdisjoint({name, *parameter.applies_when.names()}):
+            continue
+        applies = holds(parameter.applies_when, filled)
+        if applies == (name in filled):
             continue
         circumstance = describe(parameter.applies_when)
         if not applies:

@@ -98,28 +98,26 @@ def _because(rule: Rule) -> str:
 
 def _choose(rule: ChooseRule, given: JsonObject) -> _Found:
     present = [name for name in rule.of if name in given]
-    choice = joined(rule.of, "or")
     if not present and rule.rule != "at_most_one":
         wanted = "exactly one" if rule.rule == "exactly_one" else "at least one"
-        return [(rule.of[0], f"Give {wanted} of {choice}; none was given")]
+        return [(rule.of[0], f"Give {wanted} of {joined(rule.of, 'or')}; none was given")]
     if len(present) > 1 and rule.rule != "at_least_one":
         wanted = "exactly one" if rule.rule == "exactly_one" else "at most one"
-        return [(present[1], f"Give {wanted} of {choice}; {joined(present, 'and')} were given")]
+        return [(present[1], f"Give {wanted} of {joined(rule.of, 'or')}; {joined(present, 'and')} were given")]
     return []
 
 
 def _when(rule: WhenRule, given: JsonObject) -> _Found:
     if not holds(rule.when, given):
         return []
-    circumstance = describe(rule.when)
     found = [
-        (name, f"When {circumstance}, {name} must be {either(values)}")
+        (name, f"{name} must be {either(values)}")
         for name, values in rule.allow.items()
         if name in given and given[name] not in values
     ]
-    found += [(name, f"When {circumstance}, {name} is needed too") for name in rule.needs if name not in given]
-    found += [(name, f"When {circumstance}, leave {name} out") for name in rule.refuses if name in given]
-    return found
+    found += [(name, f"{name} is needed too") for name in rule.needs if name not in given]
+    found += [(name, f"leave {name} out") for name in rule.refuses if name in given]
+    return [(name, f"When {describe(rule.when)}, {demand}") for name, demand in found]
 
 
 def _total(rule: TotalRule, given: JsonObject) -> _Found:

@@ -218,6 +218,11 @@ class Model:
         """The parameters by name, in the order shown."""
         return {parameter.name: parameter for parameter in self.parameters}
 
+    @cached_property
+    def conditional(self) -> tuple[Parameter, ...]:
+        """The parameters that exist only on some inputs."""
+        return tuple(parameter for parameter in self.parameters if parameter.applies_when)
+
     @property
     def media_parameters(self) -> tuple[Parameter, ...]:
         """The parameters whose values address files."""
