@@ -118,7 +118,13 @@ SCHEMAS: dict[str, Schema] = {
     "RunRequest": {
         "type": "object",
         "description": "The inputs of the model, as its request schema says, and optionally a webhook address.",
-        "properties": {"webhook_url": {**_URL, "maxLength": 2048}},
+        "properties": {
+            "webhook_url": {
+                **_URL,
+                "description": "Where the end of the job is announced, signed; a public https address.",
+                "maxLength": 2048,
+            }
+        },
         "additionalProperties": True,
         "examples": [{"prompt": "A paper lantern in the rain", "aspect_ratio": "16:9"}],
     },

@@ -4,9 +4,10 @@ Owns their names, words, request schemas and examples, all of them from the cata
 what the one with `{apiId}` answers: it is the same route, and the decision record says why both are described.
 """
 
+import json
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from pixeldojo.api.openapi.answers import Sharing
 from pixeldojo.api.responses import SCHEMAS, Schema
@@ -90,27 +91,32 @@ def _tag(section: str) -> str:
 def _input_schema(model: Model) -> Schema:
     """Return what the body may be: the model's inputs and `webhook_url`.
 
-    Rules between inputs go into `allOf`: generators of clients take `oneOf` and `if` beside the properties for
-    alternatives to them, and lose the properties.
+    It accepts what the model's published schema accepts; its form is the one that generators of clients read best.
+    Rules between inputs stand in `allOf`: beside the properties, `oneOf` and `if` are taken for alternatives to them.
+    A default that holds only on some inputs is told in words: generated clients send what `default` says.
     """
     published = model.request_schema
     properties = published["properties"]
     assert isinstance(properties, Mapping)
     schema: Schema = {
-        "title": f"{model.name} input",
         "description": model.description,
         **{word: published[word] for word in _SHAPE if word in published},
         "properties": {**{name: _property(one) for name, one in properties.items()}, "webhook_url": _WEBHOOK_URL},
         "examples": [dict(model.example)],
     }
+    for parameter in model.parameters:
+        if parameter.applies_when is not None and parameter.default is not None:
+            described = schema["properties"][parameter.name]
+            default = json.dumps(described.pop("default"), ensure_ascii=False)
+            described["description"] += f" Then {default} is the default."
     rules = {word: rule for word, rule in published.items() if word not in {*_SHAPE, "$schema", "title"}}
     if rules:
         schema["allOf"] = rules["allOf"] if rules.keys() == {"allOf"} else [rules]
     return schema
 
 
-def _property(schema: JsonValue) -> JsonValue:
-    """Return an input's schema, addresses marked as such: a pattern tells people and generators less than a format."""
+def _property(schema: JsonValue) -> Any:
+    """Return a copy of an input's schema, addresses marked as such: a format tells generators more than a pattern."""
     if isinstance(schema, list | tuple):
         return [_property(one) for one in schema]
     if not isinstance(schema, Mapping):
