@@ -12,13 +12,11 @@ import pytest
 from tests.rules.source_files import SourceFile
 
 from pixeldojo.cli.settings import settings_page
-from pixeldojo.core.settings import ENVIRONMENT_PREFIX, Settings, read_settings
+from pixeldojo.core.settings import CLIENT_VARIABLES, ENVIRONMENT_PREFIX, Settings, read_settings
 
 _THE_PLACE = "core/settings.py"
 _READERS = frozenset({"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv", "os.unsetenv"})
 _READER_NAMES = frozenset(name.removeprefix("os.") for name in _READERS)
-# What the examples for callers read; the server does not.
-CLIENT_VARIABLES = frozenset({"PIXELDOJO_URL", "PIXELDOJO_API_KEY"})
 # Reads that are not settings of ours, each with its reason; an entry that is not needed any more fails.
 ELSEWHERE: Mapping[str, str] = {}
 

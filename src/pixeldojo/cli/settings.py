@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from pixeldojo.core.settings import ENVIRONMENT_PREFIX, Settings, read_settings
+from pixeldojo.core.settings import Settings, read_settings, variable_of
 
 
 def list_settings(
@@ -24,7 +24,7 @@ def list_settings(
     for heading in ("variable", "now", "meaning"):
         table.add_column(heading, overflow="fold")
     for name, field in Settings.model_fields.items():
-        table.add_row(_variable(name), _shown(getattr(now, name)), field.description or "")
+        table.add_row(variable_of(name), _shown(getattr(now, name)), field.description or "")
     Console().print(table)
 
 
@@ -36,17 +36,16 @@ def settings_page() -> str:
         "Read from the environment, once, at start. `pixeldojo-server settings` shows what is in force.",
         "This page is generated: `pixeldojo-server settings --markdown > docs/settings.md`.",
         "",
+        "An empty variable counts as not set. A value that cannot be used stops the start, with every such variable "
+        "named; a variable that begins with `PIXELDOJO_` and is none of these has no effect but a warning.",
+        "",
         "| variable | default | meaning |",
         "|---|---|---|",
     ]
     for name, field in Settings.model_fields.items():
         default = "" if field.is_required() else _shown(field.default)
-        lines.append(f"| `{_variable(name)}` | {f'`{default}`' if default else ''} | {field.description} |")
+        lines.append(f"| `{variable_of(name)}` | {f'`{default}`' if default else ''} | {field.description} |")
     return "\n".join(lines) + "\n"
-
-
-def _variable(name: str) -> str:
-    return f"{ENVIRONMENT_PREFIX}{name.upper()}"
 
 
 def _shown(value: object) -> str:

@@ -1,9 +1,11 @@
 """What pydantic found wrong, in our words: settings, query parameters and catalog files are refused alike.
 
-Owns the wording of every type of error that our models can raise (https://docs.pydantic.dev/latest/errors/validation_errors/).
-Leaves naming the place (a variable, a parameter, a line of a file) and showing the value to whoever reads it.
+Owns the wording of every type of error that our models can raise, of those that pydantic lists
+(https://docs.pydantic.dev/latest/errors/validation_errors/). Leaves naming the place (a variable, a parameter, a key
+of a file) to whoever read it.
 """
 
+import json
 import re
 from collections.abc import Mapping
 
@@ -46,15 +48,24 @@ _DEMANDS: Mapping[str, str] = {
     "model_attributes_type": "must be a table of names and values",
     "path_type": "must be the path of a file or folder",
 }
+_SHOWN_CHARACTERS = 100
 _WORD = re.compile(r"'([^']*)'")
+
+
+def complaint_of(problem: ErrorDetails) -> str:
+    """Return what would be right and what was given: `must be 1 or more (it was 0)`. Not for secrets."""
+    given = problem["input"]
+    shown = f" (it was {json.dumps(given)[:_SHOWN_CHARACTERS]})" if isinstance(given, str | int | float) else ""
+    return f"{demand_of(problem)}{shown}"
 
 
 def demand_of(problem: ErrorDetails) -> str:
     """Return what would be right, to stand behind the name of what was wrong: `must be 1 or more`.
 
-    A ValueError of a validator of ours speaks for itself. The value given is repeated nowhere: it may be a secret.
+    A ValueError of a validator of ours speaks for itself.
     """
-    kind, limits = problem["type"], problem.get("ctx", {})
+    kind = problem["type"]
+    limits = {name: _plain(value) for name, value in problem.get("ctx", {}).items()}
     if kind in {"value_error", "assertion_error"}:
         return str(limits["error"])
     if kind in {"too_short", "too_long"}:
@@ -63,6 +74,10 @@ def demand_of(problem: ErrorDetails) -> str:
     if kind in {"literal_error", "enum"} and isinstance(problem["input"], str):
         return demand + nearest(problem["input"].lower(), _WORD.findall(str(limits["expected"])))
     return demand
+
+
+def _plain(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _length(kind: str, limits: Mapping[str, object], given: object) -> str:

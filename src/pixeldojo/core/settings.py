@@ -1,19 +1,28 @@
 """Every setting, read from the environment here and nowhere else.
 
-A setting is one field: its name in upper case behind `PIXELDOJO_` is the environment variable, its description
-is what `pixeldojo-server settings` and docs/settings.md print.
+A setting is one field: its name in upper case behind `PIXELDOJO_` is the environment variable (credentials have the
+name that the service's own client reads), its description is what `pixeldojo-server settings` and docs/settings.md
+print.
 """
 
+import os
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pixeldojo.core.errors import ConfigurationError
+from pixeldojo.core.near_miss import nearest
+from pixeldojo.core.pydantic_errors import complaint_of, demand_of
 
 ENVIRONMENT_PREFIX = "PIXELDOJO_"
+CLIENT_VARIABLES = frozenset({"PIXELDOJO_URL", "PIXELDOJO_API_KEY"})
+"""What clients of the API read, so that a shell may well have them; the server does not."""
+# All names begin alike, so that they must be liker than other words to be taken for one another.
+_LIKENESS = 0.84
 Network: TypeAlias = IPv4Network | IPv6Network
 
 
@@ -21,7 +30,13 @@ class Settings(BaseSettings):
     """What an operator can set. The defaults are the embedded set-up: one process, one folder."""
 
     model_config = SettingsConfigDict(
-        env_prefix=ENVIRONMENT_PREFIX, env_ignore_empty=True, frozen=True, extra="ignore", allow_inf_nan=False
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        allow_inf_nan=False,
+        validate_by_name=True,
+        loc_by_alias=False,
     )
 
     data_dir: Path = Field(
@@ -111,6 +126,22 @@ class Settings(BaseSettings):
     first_credits: int = Field(
         1_000, ge=0, description="Sandbox credits that `up` grants the account it creates on first start."
     )
+    fal_key: SecretStr | None = Field(
+        None, alias="FAL_KEY", description="Key of fal.ai, `id:secret`; with it, live keys reach the models fal hosts."
+    )
+    fal_base_url: str = Field("https://queue.fal.run", description="Address of fal's queue.")
+    fal_jwks_url: str = Field(
+        "https://rest.fal.ai/.well-known/jwks.json",
+        description="Where fal publishes the keys that sign its callbacks.",
+    )
+    replicate_api_token: SecretStr | None = Field(
+        None,
+        alias="REPLICATE_API_TOKEN",
+        description="API token of Replicate; with it, live keys reach the models Replicate hosts.",
+    )
+    replicate_base_url: str = Field(
+        "https://api.replicate.com/v1", description="Address of Replicate's API, with its version."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
     log_format: Literal["json", "console"] = Field(
         "json", description="json for machines; console for people (`up` on a terminal uses it by default)."
@@ -120,7 +151,14 @@ class Settings(BaseSettings):
     @classmethod
     def _split_networks(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+            return tuple(_read_network(part.strip()) for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _refuse_blank_folder(cls, value: object) -> object:
+        if isinstance(value, str) and not value.strip():
+            raise ValueError("must be the path of a folder; leave the variable out to get .pixeldojo")
         return value
 
     @field_validator("public_url")
@@ -135,6 +173,13 @@ class Settings(BaseSettings):
         """The address clients use, without a slash at the end."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def callback_base(self) -> str | None:
+        """The address that upstreams call back, without a slash at the end; None where they cannot reach us."""
+        if self.public_url is None or not self.public_url.startswith("https://"):
+            return None
+        return f"{self.public_url}/api/v1/callbacks"
 
     @property
     def database_address(self) -> str:
@@ -156,8 +201,42 @@ def read_settings(**overrides: object) -> Settings:
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]  # checked by pydantic
     except ValidationError as error:
-        lines = [
-            f"{ENVIRONMENT_PREFIX}{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
-            for problem in error.errors()
-        ]
+        lines = [_complaint(problem) for problem in error.errors()]
         raise ConfigurationError("Settings that cannot be used:\n  " + "\n  ".join(lines)) from error
+
+
+def unknown_variables() -> list[str]:
+    """Return a sentence for each variable of the environment that has our prefix and is no setting.
+
+    They are told and not refused: a cluster's service links and the version before or after this one bring their own.
+    """
+    known = [variable_of(name) for name in Settings.model_fields]
+    ours = sorted(name for name in os.environ if name.upper().startswith(ENVIRONMENT_PREFIX))
+    return [
+        f"{name} is not a setting and has no effect{nearest(name.upper(), known, _LIKENESS) or '.'}"
+        for name in ours
+        if name.upper() not in CLIENT_VARIABLES.union(known)
+    ]
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable of a setting; credentials have the name that the service's own client reads."""
+    return Settings.model_fields[name].alias or f"{ENVIRONMENT_PREFIX}{name.upper()}"
+
+
+def _complaint(problem: ErrorDetails) -> str:
+    name = str(problem["loc"][0])
+    is_secret = "Secret" in str(Settings.model_fields[name].annotation)
+    return f"{variable_of(name)}: {demand_of(problem) if is_secret else complaint_of(problem)}"
+
+
+def _read_network(text: str) -> Network:
+    try:
+        return ip_network(text)
+    except ValueError:
+        pass
+    try:
+        meant = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"must be networks such as 10.1.0.0/16 or fd00::/8; {text!r} is none") from None
+    raise ValueError(f"must be networks; {text!r} is an address in one, write {meant}")

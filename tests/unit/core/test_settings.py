@@ -5,15 +5,22 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from pixeldojo.core.errors import ConfigurationError
-from pixeldojo.core.settings import ENVIRONMENT_PREFIX, Settings, read_settings
+from pixeldojo.core.settings import (
+    CLIENT_VARIABLES,
+    ENVIRONMENT_PREFIX,
+    Settings,
+    read_settings,
+    unknown_variables,
+    variable_of,
+)
 
 
 @pytest.fixture(autouse=True)
 def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]:
+    for name in [name for name in os.environ if name.upper().startswith(ENVIRONMENT_PREFIX)]:
         monkeypatch.delenv(name)
 
 
@@ -70,26 +77,27 @@ def test_a_public_address_begins_every_address_without_a_second_slash(monkeypatc
 
 
 BAD_VALUES = {
-    "PORT": ("70000", "65535"),
+    "DATA_DIR": (" ", "must be the path of a folder"),
+    "PORT": ("70000", 'must be 65535 or less (it was "70000")'),
     "PUBLIC_URL": ("dojo.example.com", "must begin with http:// or https://"),
-    "SECRET_KEY": ("too short", "32"),
-    "ALLOW_NETWORKS": ("10.0.0.1/8", "has host bits set"),
-    "TRUSTED_PROXIES": ("everybody", "does not appear to be an IPv4 or IPv6 network"),
-    "ALLOW_HTTP": ("perhaps", "boolean"),
-    "RETENTION_HOURS": ("0", "greater than 0"),
-    "RATE_PER_MINUTE": ("0", "greater than or equal to 1"),
-    "PUBLIC_RATE_PER_MINUTE": ("many", "valid integer"),
-    "MAX_BODY_BYTES": ("12", "1024"),
-    "MAX_MEDIA_BYTES": ("-1", "1024"),
-    "MAX_JOBS_IN_FLIGHT": ("0", "greater than or equal to 1"),
-    "LEASE_SECONDS": ("inf", "finite number"),
-    "SWEEP_SECONDS": ("0", "greater than 0"),
-    "SHUTDOWN_SECONDS": ("-1", "greater than or equal to 0"),
-    "MEDIA_WORKERS": ("65", "64"),
-    "MEDIA_MEMORY_BYTES": ("1024", "268435456"),
-    "FIRST_CREDITS": ("-5", "greater than or equal to 0"),
-    "LOG_LEVEL": ("loud", "'debug', 'info', 'warning' or 'error'"),
-    "LOG_FORMAT": ("xml", "'json' or 'console'"),
+    "SECRET_KEY": ("too short", "must have at least 32 characters"),
+    "ALLOW_NETWORKS": ("10.0.0.1/8", "'10.0.0.1/8' is an address in one, write 10.0.0.0/8"),
+    "TRUSTED_PROXIES": ("everybody", "must be networks such as 10.1.0.0/16 or fd00::/8; 'everybody' is none"),
+    "ALLOW_HTTP": ("perhaps", "must be true or false"),
+    "RETENTION_HOURS": ("0", "must be above 0"),
+    "RATE_PER_MINUTE": ("0", "must be 1 or more"),
+    "PUBLIC_RATE_PER_MINUTE": ("many", "must be a whole number"),
+    "MAX_BODY_BYTES": ("12", "must be 1024 or more"),
+    "MAX_MEDIA_BYTES": ("-1", "must be 1024 or more"),
+    "MAX_JOBS_IN_FLIGHT": ("0", "must be 1 or more"),
+    "LEASE_SECONDS": ("inf", "must be a finite number"),
+    "SWEEP_SECONDS": ("0", "must be above 0"),
+    "SHUTDOWN_SECONDS": ("-1", "must be 0 or more"),
+    "MEDIA_WORKERS": ("65", "must be 64 or less"),
+    "MEDIA_MEMORY_BYTES": ("1024", "must be 268435456 or more"),
+    "FIRST_CREDITS": ("-5", "must be 0 or more"),
+    "LOG_LEVEL": ("warn", "'debug', 'info', 'warning' or 'error'; did you mean \"warning\"?"),
+    "LOG_FORMAT": ("xml", "must be 'json' or 'console'"),
 }
 
 
@@ -118,9 +126,13 @@ def test_all_values_that_cannot_be_used_are_named_at_once(monkeypatch: pytest.Mo
 
 
 def test_every_setting_that_can_be_wrong_is_in_the_list() -> None:
-    takes_any_text = {"data_dir", "host", "database_url", "blobs_url", "broker_url", "limiter_url"}
+    texts = (str, str | None, SecretStr | None)
+    takes_any_text = {name for name, field in Settings.model_fields.items() if field.annotation in texts}
+    is_checked = {name for name in takes_any_text if Settings.model_fields[name].metadata} | {"public_url"}
 
-    assert {name.upper() for name in Settings.model_fields if name not in takes_any_text} == set(BAD_VALUES)
+    assert {name.upper() for name in Settings.model_fields if name not in takes_any_text - is_checked} == set(
+        BAD_VALUES
+    )
 
 
 def test_a_secret_is_not_repeated_in_an_error_nor_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,6 +143,28 @@ def test_a_secret_is_not_repeated_in_an_error_nor_shown(monkeypatch: pytest.Monk
 
     monkeypatch.setenv("PIXELDOJO_SECRET_KEY", "hunter2" * 6)
     assert "hunter2" not in repr(read_settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("PIXELDOJO_PROT", '; did you mean "PIXELDOJO_PORT"?'),
+        ("PIXELDOJO_ALLOW_NETWORK", '; did you mean "PIXELDOJO_ALLOW_NETWORKS"?'),
+        ("pixeldojo_data_dri", '; did you mean "PIXELDOJO_DATA_DIR"?'),
+        ("PIXELDOJO_COLOUR", "."),
+    ],
+)
+def test_a_misspelt_variable_is_named_with_the_nearest(name: str, hint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "1")
+
+    assert unknown_variables() == [f"{name} is not a setting and has no effect{hint}"]
+
+
+def test_settings_in_any_case_and_variables_of_clients_are_not_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*map(variable_of, Settings.model_fields), *CLIENT_VARIABLES, "pixeldojo_port", "MY_PIXELDOJO_PORT"]:
+        monkeypatch.setenv(name, "1")
+
+    assert unknown_variables() == []
 
 
 def test_settings_do_not_change_after_the_start() -> None:
