@@ -129,11 +129,12 @@ class Client:
 
 
 class Exchange:
-    """One request under way: what the app has taken of it, and what it has answered so far."""
+    """One request under way: what the app has taken of it, by the time it answered too, and what it has answered."""
 
     def __init__(self, scope: Message, body: Body = b"") -> None:
         self.scope = scope
         self.parts_taken = 0
+        self.parts_before_answer = 0
         self.bytes_sent = 0
         self.answered = asyncio.Event()
         self._parts = _parts(body)
@@ -175,6 +176,7 @@ class Exchange:
         if message["type"] == "http.response.start":
             assert self._started is None, "the app answered twice"
             self._started = message
+            self.parts_before_answer = self.parts_taken
             return
         assert message["type"] == "http.response.body"
         assert self._started is not None

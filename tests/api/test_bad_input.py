@@ -258,7 +258,7 @@ async def test_a_body_over_the_limit_is_refused_unread_by_its_declared_length(do
         reply = exchange.reply()
         assert (reply.status, reply.error["code"]) == (413, "payload_too_large")
         assert f"{limit:,} bytes" in reply.error["message"]
-        assert exchange.parts_taken == 0
+        assert exchange.parts_before_answer == 0
 
 
 async def test_a_body_of_untold_length_is_refused_once_it_passes_the_limit(dojo: Dojo, caller: Caller) -> None:
@@ -266,7 +266,7 @@ async def test_a_body_of_untold_length_is_refused_once_it_passes_the_limit(dojo:
     exchange = Exchange(caller._scope("POST", RUN, [], b""), in_parts([b"x" * 1_000] * 1_000))
     await exchange.run(dojo.app)
     assert (exchange.reply().status, exchange.reply().error["code"]) == (413, "payload_too_large")
-    assert exchange.parts_taken == 11
+    assert exchange.parts_before_answer == 11
     assert await caller.traces() == (100_000, 0, 0, 1, 0)
 
 

@@ -1,14 +1,13 @@
 """How errors leave: one JSON shape, the codes and statuses of core/errors.py, and never a stack."""
 
-import json
-from collections.abc import Mapping, Sequence
-
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from structlog.typing import FilteringBoundLogger
 
+from pixeldojo.api.auth import count_public
 from pixeldojo.blobs import BlobsUnavailable
 from pixeldojo.core.errors import (
     InternalError,
@@ -16,11 +15,13 @@ from pixeldojo.core.errors import (
     NotFound,
     PayloadTooLarge,
     PixelDojoError,
+    RateLimitExceeded,
     ServiceUnavailable,
     UnsupportedMediaType,
     ValidationError,
     Violation,
 )
+from pixeldojo.core.pydantic_errors import complaint_of
 from pixeldojo.db.engine import is_away
 
 _HTTP_ERRORS: dict[int, type[PixelDojoError]] = {
@@ -29,6 +30,8 @@ _HTTP_ERRORS: dict[int, type[PixelDojoError]] = {
     413: PayloadTooLarge,
     415: UnsupportedMediaType,
 }
+# No route counted these: they count as discovery does, and carry its figures.
+_UNROUTED = frozenset({404, 405})
 _MESSAGES = {
     404: "There is nothing at this address. The API lives under /api/v1; /api/openapi lists every route.",
     405: "This address does not take that method; the Allow header lists the ones it takes.",
@@ -59,6 +62,11 @@ def install_error_handlers(app: FastAPI, log: FilteringBoundLogger) -> None:
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if error.status_code in _UNROUTED and not hasattr(request.state, "rate"):
+            try:
+                await count_public(request)
+            except RateLimitExceeded as limit:
+                return error_response(limit, request.state.request_id)
         kind = _HTTP_ERRORS.get(error.status_code, ValidationError)
         message = _MESSAGES.get(error.status_code, str(error.detail))
         headers = dict(error.headers or {})
@@ -94,11 +102,7 @@ def unexpected_error(error: Exception) -> PixelDojoError:
     return InternalError("Something went wrong on our side. The request id finds it in the server's log.")
 
 
-def _parameter_violation(problem: Mapping[str, object]) -> Violation:
-    location = problem.get("loc", ())
-    assert isinstance(location, Sequence)
-    path = ".".join(str(part) for part in location[1:])
-    given = problem.get("input")
-    shown = f" (it was {json.dumps(given)[:100]})" if isinstance(given, str | int | float) else ""
-    message = str(problem.get("msg", "cannot be used")).removeprefix("Value error, ")
-    return Violation(path, f"{message}{shown}")
+def _parameter_violation(problem: ErrorDetails) -> Violation:
+    where, *names = problem["loc"]
+    path = ".".join(str(name) for name in names)
+    return Violation(f"header.{path}" if where == "header" else path, complaint_of(problem))

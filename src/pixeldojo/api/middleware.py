@@ -1,5 +1,7 @@
 """What every request goes through: an id, a bound on its body, the log line, and the last net under faults."""
 
+import asyncio
+
 import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,13 +13,33 @@ from pixeldojo.core.errors import PayloadTooLarge
 from pixeldojo.core.ids import IdKind, new_id
 from pixeldojo.limiter import RateStatus
 
+# Clients that send a whole body before they read the answer see it only if what they send is taken.
+_DISCARDED_BYTES = 256 * 1024 * 1024
+_DISCARDING_SECONDS = 30.0
+_SILENCE_SECONDS = 5.0
+
 
 class RequestFrame:
-    """The outermost layer, plain ASGI: it never holds a body in memory and never fails."""
+    """The outermost layer, plain ASGI: it never holds a body in memory and never fails.
 
-    def __init__(self, app: ASGIApp, services: Services) -> None:
+    A body that is too large is answered at once; then the rest of it is read and thrown away, within bounds of size
+    and time, before the connection is closed. Closed at once, it would be reset and the answer lost with it.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        services: Services,
+        *,
+        discarded_bytes: int = _DISCARDED_BYTES,
+        discarding_seconds: float = _DISCARDING_SECONDS,
+        silence_seconds: float = _SILENCE_SECONDS,
+    ) -> None:
         self._app = app
         self._services = services
+        self._discarded_bytes = discarded_bytes
+        self._discarding_seconds = discarding_seconds
+        self._silence_seconds = silence_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -29,10 +51,11 @@ class RequestFrame:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         started = self._services.clock.monotonic()
-        answer = _Answer(send, state, request_id)
+        body = _Bounded(receive, scope, self._services.settings.max_body_bytes)
+        answer = _Answer(send, state, request_id, body)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self._app(scope, _Bounded(receive, scope, self._services.settings.max_body_bytes), answer)
+                await self._app(scope, body, answer)
             except Exception as error:  # the last net: whatever it was, the caller gets an answer and the log the stack
                 self._services.log.exception("request broke", path=scope["path"])
                 if not answer.has_begun:
@@ -44,6 +67,23 @@ class RequestFrame:
                 status=answer.status,
                 seconds=round(self._services.clock.monotonic() - started, 4),
             )
+        if answer.is_kept_open:
+            await self._discard(receive)
+            await answer.close()
+
+    async def _discard(self, receive: Receive) -> None:
+        """Take what the caller still sends, until it ends, falls silent or goes on beyond all bounds."""
+        left = self._discarded_bytes
+        try:
+            async with asyncio.timeout(self._discarding_seconds):
+                while left > 0:
+                    async with asyncio.timeout(self._silence_seconds):
+                        message = await receive()
+                    left -= len(message.get("body", b""))
+                    if message["type"] != "http.request" or not message.get("more_body", False):
+                        return
+        except TimeoutError:
+            return
 
 
 def _tidy(scope: Scope) -> Scope:
@@ -60,17 +100,24 @@ def _tidy(scope: Scope) -> Scope:
 
 
 class _Answer:
-    """Adds the headers that every answer carries."""
+    """Adds the headers that every answer carries; keeps its end back where the body was too large."""
 
-    def __init__(self, send: Send, state: dict[str, object], request_id: str) -> None:
+    def __init__(self, send: Send, state: dict[str, object], request_id: str, body: "_Bounded") -> None:
         self._send = send
         self._state = state
         self._request_id = request_id
+        self._body = body
         self.status = 0
+        self.is_kept_open = False
 
     @property
     def has_begun(self) -> bool:
         return self.status != 0
+
+    async def close(self) -> None:
+        """Send the end that was kept back; the server closes the connection then."""
+        self.is_kept_open = False
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -83,6 +130,9 @@ class _Answer:
                 headers["X-RateLimit-Limit"] = str(rate.limit)
                 headers["X-RateLimit-Remaining"] = str(rate.remaining)
                 headers["X-RateLimit-Reset"] = str(rate.reset_at)
+        elif self._body.is_refused and not message.get("more_body", False):
+            self.is_kept_open = True
+            message = {**message, "more_body": True}
         await self._send(message)
 
 
@@ -93,6 +143,7 @@ class _Bounded:
         self._receive = receive
         self._max_bytes = max_bytes
         self._seen = 0
+        self.is_refused = False
         self._is_declared_larger = any(
             name == b"content-length" and _is_above(value, max_bytes) for name, value in scope["headers"]
         )
@@ -108,6 +159,7 @@ class _Bounded:
         return message
 
     def _too_large(self) -> PayloadTooLarge:
+        self.is_refused = True
         return PayloadTooLarge(
             f"The request body is larger than {self._max_bytes:,} bytes. Send large media as an https address "
             "instead of inline.",

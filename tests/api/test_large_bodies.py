@@ -1,0 +1,131 @@
+"""Bodies over the limit: a caller that sends all of it before it reads gets its answer, and nothing of it is kept.
+
+Over a real socket where the end of a connection matters. What 413 says is in `test_bad_input.py`.
+"""
+
+import asyncio
+import socket
+import tracemalloc
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing
+from http.client import HTTPResponse
+from itertools import repeat
+
+import pytest
+from tests.api.asgi import Exchange, Message, Receive, Send, in_parts
+from tests.api.dojo import RUN, Caller, Dojo
+
+from pixeldojo.api.errors import error_response
+from pixeldojo.api.middleware import RequestFrame
+from pixeldojo.cli.http_server import HttpServer, bind
+from pixeldojo.core.errors import PayloadTooLarge
+
+_LIMIT = 1_000_000
+_PART = bytes(64 * 1024)
+
+
+@asynccontextmanager
+async def served(dojo: Dojo) -> AsyncIterator[int]:
+    """Serve the app as the commands do; give the port."""
+    settings = dojo.services.settings.model_copy(update={"max_body_bytes": _LIMIT, "port": 0, "shutdown_seconds": 1.0})
+    app = dojo.build(settings=settings)
+    with bind(settings) as listener:
+        server = HttpServer(app, settings, listener)
+        serving = await server.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.stop()
+            await serving
+
+
+def send_all_then_read(port: int, key: str, framing: str, body: Iterator[bytes]) -> tuple[int, bytes, bytes]:
+    """Send a run as Python's urllib does: everything first. Return the status, the body, and what came after it."""
+    head = (
+        f"POST {RUN} HTTP/1.1\r\nHost: dojo.test\r\nAuthorization: Bearer {key}\r\n"
+        f"Content-Type: application/json\r\n{framing}\r\n\r\n"
+    )
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=30)) as connection:
+        connection.sendall(head.encode())
+        for part in body:
+            connection.sendall(part)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        return answer.status, answer.read(), connection.recv(1)
+
+
+def declared(parts: int) -> tuple[str, Iterator[bytes]]:
+    return f"Content-Length: {parts * len(_PART)}", repeat(_PART, parts)
+
+
+def chunked(parts: int) -> tuple[str, Iterator[bytes]]:
+    part = b"%x\r\n%s\r\n" % (len(_PART), _PART)
+    return "Transfer-Encoding: chunked", iter([*repeat(part, parts), b"0\r\n\r\n"])
+
+
+@pytest.mark.parametrize("framed", [declared, chunked])
+async def test_a_caller_that_sends_everything_first_sees_the_answer_and_no_memory_grows(
+    dojo: Dojo, caller: Caller, framed: Callable[[int], tuple[str, Iterator[bytes]]]
+) -> None:
+    async with served(dojo) as port:
+        framing, body = framed(34_000_000 // len(_PART))
+        tracemalloc.start()
+        try:
+            status, said, after = await asyncio.to_thread(send_all_then_read, port, str(caller.key), framing, body)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert status == 413
+    assert b"larger than 1,000,000 bytes" in said
+    assert after == b"", "the connection is closed, in order, after the answer"
+    assert peak < 4 * _LIMIT
+
+
+async def run_frame(caller: Caller, receive: Receive, **bounds: float) -> list[Message]:
+    """Send a body that is declared too large through a frame with these bounds; return what was answered."""
+
+    async def reading(scope: Message, receive: Receive, send: Send) -> None:
+        try:
+            await receive()
+        except PayloadTooLarge as error:
+            await error_response(error, "req_1")(scope, receive, send)
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    frame = RequestFrame(reading, caller.dojo.services, **bounds)  # type: ignore[arg-type]  # bytes are whole
+    await frame(caller._scope("POST", RUN, [("content-length", "9" * 12)], b""), receive, send)
+    return sent
+
+
+async def test_what_is_thrown_away_is_bounded_in_size(dojo: Dojo, caller: Caller) -> None:
+    taken = 0
+
+    async def endless() -> Message:
+        nonlocal taken
+        taken += 1
+        return {"type": "http.request", "body": bytes(1_000), "more_body": True}
+
+    sent = await run_frame(caller, endless, discarded_bytes=10_000)
+    assert taken == 10
+    assert [message.get("more_body") for message in sent] == [None, True, False]
+
+
+@pytest.mark.parametrize("bound", ["silence_seconds", "discarding_seconds"])
+async def test_what_is_thrown_away_is_bounded_in_time(dojo: Dojo, caller: Caller, bound: str) -> None:
+    async def silent() -> Message:
+        await asyncio.Event().wait()
+        return {}
+
+    sent = await run_frame(caller, silent, **{bound: 0.01})
+    assert sent[0]["status"] == 413
+    assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
+
+
+async def test_a_caller_that_hangs_up_is_not_waited_for(dojo: Dojo, caller: Caller) -> None:
+    exchange = Exchange(caller._scope("POST", RUN, [("content-length", "9" * 12)], b""), in_parts([]))
+    exchange.hang_up()
+    await exchange.run(dojo.app)
+    assert exchange.reply().status == 413
