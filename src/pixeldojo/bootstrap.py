@@ -25,6 +25,7 @@ from pixeldojo.credits.service import CreditsService
 from pixeldojo.db.engine import Database, open_database
 from pixeldojo.db.migrate import current_revision, migrate, newest_revision
 from pixeldojo.engine import Engine, Hint, open_engine
+from pixeldojo.jobs.audit import LedgerAudit
 from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.ending import JobEnding
 from pixeldojo.jobs.service import JobsService
@@ -34,13 +35,15 @@ from pixeldojo.media.pool import MediaPool
 from pixeldojo.net.addresses import AddressPolicy, RefusedAddress
 from pixeldojo.net.client import OutboundClient
 from pixeldojo.net.fetch import Fetcher
-from pixeldojo.providers.contract import Provider
-from pixeldojo.providers.registry import build_providers
+from pixeldojo.providers.contract import HttpClient, Provider
+from pixeldojo.providers.registry import build_upstreams
 from pixeldojo.providers.sandbox import SandboxProvider, parse_rehearsal
 from pixeldojo.webhooks.service import WebhooksService
+from pixeldojo.worker.callbacks import CallbackDesk
 from pixeldojo.worker.check import CheckStep
 from pixeldojo.worker.collect import CollectStep
 from pixeldojo.worker.deliver import Deliverer
+from pixeldojo.worker.handover import MediaHandover
 from pixeldojo.worker.inputs import InputCollector
 from pixeldojo.worker.loop import StepFunction, Worker
 from pixeldojo.worker.media_files import MediaFiles
@@ -60,6 +63,7 @@ class Office:
     database: Database
     accounts: AccountsService
     credits: CreditsService
+    audit: LedgerAudit
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,9 @@ class _Parts:
     clock: Clock
     catalog: Catalog
     policy: AddressPolicy
+    http: OutboundClient
+    upstreams: Mapping[str, Provider]
+    clients: Mapping[str, HttpClient]
     blobs: Blobs
     engine: Engine
     limiter: Limiter
@@ -172,6 +179,9 @@ async def _open_parts(
     await require_newest_revision(database)
     engine = open_engine(settings.broker_url)
     stack.push_async_callback(engine.close)
+    http = OutboundClient(policy)
+    stack.push_async_callback(http.close)
+    upstreams = build_upstreams(settings)
     blobs = open_blobs(settings.blobs_address, scratch=make_scratch_dir(settings))
     office = _build_office(database, clock, secret)
     assets = AssetsService(database, blobs, clock, settings.base_url)
@@ -191,6 +201,9 @@ async def _open_parts(
         clock=clock,
         catalog=catalog,
         policy=policy,
+        http=http,
+        upstreams=upstreams,
+        clients={name: http.for_upstream(upstream.base_url) for name, upstream in upstreams.items()},
         blobs=blobs,
         engine=engine,
         limiter=open_limiter(settings.limiter_url or settings.broker_url),
@@ -202,7 +215,8 @@ async def _open_parts(
 
 
 def _build_office(database: Database, clock: Clock, secret: bytes) -> Office:
-    return Office(database, AccountsService(database, clock, secret), CreditsService(database, clock))
+    accounts = AccountsService(database, clock, secret)
+    return Office(database, accounts, CreditsService(database, clock), LedgerAudit(database))
 
 
 async def _build_team(parts: _Parts, stack: AsyncExitStack) -> WorkerTeam:
@@ -210,12 +224,10 @@ async def _build_team(parts: _Parts, stack: AsyncExitStack) -> WorkerTeam:
     owner = new_id(IdKind.WORKER, clock.now())
     pool = MediaPool(max_workers=settings.media_workers, memory_bytes=settings.media_memory_bytes)
     stack.push_async_callback(pool.close)
-    http = OutboundClient(parts.policy)
-    stack.push_async_callback(http.close)
     claims = JobClaims(parts.office.database, parts.ending, clock)
     worker = Worker(
         claims=claims,
-        steps=_build_steps(parts, claims, pool, http),
+        steps=_build_steps(parts, claims, pool),
         engine=parts.engine,
         clock=clock,
         log=log,
@@ -224,7 +236,7 @@ async def _build_team(parts: _Parts, stack: AsyncExitStack) -> WorkerTeam:
         max_jobs=settings.max_jobs_in_flight,
     )
     deliverer = Deliverer(
-        webhooks=parts.webhooks, accounts=parts.office.accounts, http=http, clock=clock, log=log, owner=owner
+        webhooks=parts.webhooks, accounts=parts.office.accounts, http=parts.http, clock=clock, log=log, owner=owner
     )
     sweep = Sweep(
         claims=claims,
@@ -248,31 +260,33 @@ async def _build_team(parts: _Parts, stack: AsyncExitStack) -> WorkerTeam:
     )
 
 
-def _build_steps(
-    parts: _Parts, claims: JobClaims, pool: MediaPool, http: OutboundClient
-) -> Mapping[Step, StepFunction]:
+def _build_steps(parts: _Parts, claims: JobClaims, pool: MediaPool) -> Mapping[Step, StepFunction]:
     clock, log = parts.clock, parts.log
     scratch = make_scratch_dir(parts.settings)
     files = MediaFiles(
-        fetcher=Fetcher(http),
+        fetcher=Fetcher(parts.http),
         pool=pool,
         blobs=parts.blobs,
         scratch=scratch,
         max_bytes=parts.settings.max_media_bytes,
     )
-    providers = build_providers(_build_sandbox(parts, pool))
+    sandbox = _build_sandbox(parts, pool)
+    providers = {sandbox.name: sandbox, **parts.upstreams}
+    clients = {sandbox.name: parts.http, **parts.clients}
     collect = CollectStep(catalog=parts.catalog, claims=claims, files=files, clock=clock, log=log)
     submit = SubmitStep(
         catalog=parts.catalog,
         claims=claims,
         inputs=InputCollector(claims=claims, assets=parts.assets, files=files),
+        handover=MediaHandover(parts.blobs),
         router=Router(providers),
         collect=collect,
-        http=http,
+        clients=clients,
         clock=clock,
         log=log,
+        callback_base=parts.settings.callback_base,
     )
-    check = CheckStep(claims=claims, providers=providers, collect=collect, http=http, clock=clock, log=log)
+    check = CheckStep(claims=claims, providers=providers, collect=collect, clients=clients, clock=clock, log=log)
     return {
         Step.SUBMIT: submit.run,
         Step.SUBMITTING: submit.run,
@@ -303,12 +317,12 @@ def _build_services(parts: _Parts) -> Services:
             return str(error)
         return None
 
-    # Adapters of real upstreams are registered here once their credentials are configured.
-    configured: frozenset[str] = frozenset()
-
     def has_upstream(model: Model) -> bool:
-        return any(upstream.provider in configured for upstream in model.upstreams)
+        return any(upstream.provider in parts.upstreams for upstream in model.upstreams)
 
+    desk = CallbackDesk(
+        providers=parts.upstreams, clients=parts.clients, engine=parts.engine, clock=parts.clock, log=parts.log
+    )
     database, office = parts.office.database, parts.office
     jobs = JobsService(
         database=database,
@@ -334,7 +348,8 @@ def _build_services(parts: _Parts) -> Services:
         log=parts.log,
         refuse_address=refuse_address,
         has_upstream=has_upstream,
-        live_providers=configured,
+        take_callback=desk.take,
+        live_providers=frozenset(parts.upstreams),
         check_rehearsal=parse_rehearsal,
         readiness={
             "database": database.check,

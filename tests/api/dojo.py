@@ -21,7 +21,7 @@ from pixeldojo.accounts.keys import ApiKey, KeyMode, Scope, SpendCap
 from pixeldojo.api.app import build_app
 from pixeldojo.api.services import Services
 from pixeldojo.catalog.load import Catalog
-from pixeldojo.core.errors import JobFailure, JobFailureCode
+from pixeldojo.core.errors import JobFailure, JobFailureCode, NotFound
 from pixeldojo.core.settings import Settings
 from pixeldojo.db.tables import entries, idempotency_keys, jobs
 from pixeldojo.jobs.job import Job
@@ -60,6 +60,7 @@ class Dojo:
             refuse_address=_refusal_of(AddressPolicy()),
             has_upstream=lambda _model: False,
             live_providers=frozenset(),
+            take_callback=_no_upstream,
             check_rehearsal=parse_rehearsal,
             readiness={"database": stores.database.check, "blobs": stores.blobs.check},
         )
@@ -179,6 +180,10 @@ _CONTENT_TYPES: Final = {
     "mp3": "audio/mpeg",
     "glb": "model/gltf-binary",
 }
+
+
+async def _no_upstream(provider: str, _job_id: str, _headers: Mapping[str, str], _body: bytes) -> None:
+    raise NotFound(f"No upstream {provider!r} calls back here.")
 
 
 def _refusal_of(policy: AddressPolicy) -> Callable[[str], str | None]:

@@ -25,7 +25,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "net": frozenset({"aiohttp", "yarl"}),
     "media": frozenset({"PIL", "av", "numpy"}),
     "catalog": frozenset({"jsonschema_rs", "pydantic", "pydantic_core", "tomli"}),
-    "providers": frozenset(),
+    "providers": frozenset({"cryptography"}),
     "core": frozenset({"pydantic", "pydantic_settings"}),
 }
 # Outside the stores a connection is passed on and an error is caught; statements are not made.

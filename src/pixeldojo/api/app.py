@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from pixeldojo import __version__
-from pixeldojo.api import assets, credits, estimates, health, jobs, models, runs, webhooks
+from pixeldojo.api import assets, callbacks, credits, estimates, health, jobs, models, runs, webhooks
 from pixeldojo.api.errors import install_error_handlers
 from pixeldojo.api.middleware import RequestFrame
 from pixeldojo.api.openapi import routes as openapi
@@ -25,7 +25,7 @@ def build_app(services: Services) -> FastAPI:
     app.state.is_stopping = False
     app.state.readiness = health.Readiness(services)
     app.state.idempotency_in_flight = set()
-    for resource in (models, runs, estimates, jobs, credits, webhooks):
+    for resource in (models, runs, estimates, jobs, credits, webhooks, callbacks):
         app.include_router(resource.router, prefix="/api/v1")
     app.include_router(openapi.router, prefix="/api")
     app.include_router(assets.router)

@@ -27,6 +27,7 @@ class Services:
         refuse_address: Says why an address given by a caller cannot be used; None when it can.
         has_upstream: Whether a model can run in live mode with the credentials set up here.
         live_providers: The upstreams whose credentials are set up here.
+        take_callback: Takes an upstream's callback in: provider, job id, headers by lower-case name, body.
         check_rehearsal: Raises ValueError, naming what is known, when a sandbox instruction is not.
         readiness: What must answer before this node may take traffic, by name.
     """
@@ -44,5 +45,6 @@ class Services:
     refuse_address: Callable[[str], str | None]
     has_upstream: Callable[[Model], bool]
     live_providers: frozenset[str]
+    take_callback: Callable[[str, str, Mapping[str, str], bytes], Awaitable[None]]
     check_rehearsal: Callable[[str], object]
     readiness: Mapping[str, ReadinessCheck]

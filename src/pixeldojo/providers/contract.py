@@ -1,16 +1,20 @@
 """What an adapter is: pure translation between our words and one upstream's.
 
-An adapter makes one upstream call per method. It never loops, sleeps, retries, downloads, logs, reads the
-environment or touches SQL: polling, back-off, deadlines, failover and limits live once, in the worker.
-It answers with an `Operation` (come back later), `Running` (not yet) or `Finished` (here are the outputs), or
-raises one of six `UpstreamError` kinds.
+An adapter makes one upstream call per method (one more to read a result that the service keeps apart from its
+status). It never loops, sleeps, retries, downloads, logs, reads the environment or touches SQL: polling, back-off,
+deadlines, failover and limits live once, in the worker. It answers with an `Operation` (come back later), `Running`
+(not yet) or `Finished` (here are the outputs), or raises one of six `UpstreamError` kinds.
+
+`Provider` is what every adapter has. `RealProvider` adds where its credentials go; `TakesUploads` and `CallsBack`
+are for services that want files handed over, or that announce the end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pixeldojo.core.json_types import JsonObject
 
@@ -88,12 +92,14 @@ class Operation:
         data: Whatever `check` and `cancel` need.
         can_cancel: Whether `cancel` can stop it.
         poll_after_seconds: When a first look is worth it.
+        calls_back: Whether the upstream was given the call's `callback_url` and will announce the end there.
     """
 
     id: str
     data: JsonObject = field(default_factory=dict)
     can_cancel: bool = False
     poll_after_seconds: float = 1.0
+    calls_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +141,13 @@ class Finished:
 
 
 class CancelOutcome(StrEnum):
-    """What came of asking the upstream to stop."""
+    """What came of asking the upstream to stop.
+
+    CANCELED: it surely stopped. REQUESTED: it was asked, and `check` will tell whether it did.
+    """
 
     CANCELED = "canceled"
+    REQUESTED = "requested"
     TOO_LATE = "too_late"
     NOT_SUPPORTED = "not_supported"
 
@@ -237,4 +247,71 @@ class Provider(Protocol):
 
     async def cancel(self, operation: Operation, http: HttpClient) -> CancelOutcome:
         """Ask it to stop."""
+        ...
+
+
+class RealProvider(Provider, Protocol):
+    """A service out there.
+
+    Attributes:
+        base_url: The address that its calls begin with. Its credentials go to that origin and to no other.
+    """
+
+    base_url: str
+
+
+@runtime_checkable
+class TakesUploads(Protocol):
+    """A service that wants files which have no public address handed over, where others take `data:` URIs."""
+
+    def wants_upload(self, file: InputFile) -> bool:
+        """Say whether this file is better uploaded than put into the request."""
+        ...
+
+    async def upload(self, file: InputFile, content: bytes, http: HttpClient) -> str:
+        """Hand a file over and return the address by which the service knows it. Costs nothing.
+
+        Raises:
+            UpstreamError: as `submit` does.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """What somebody posted to a callback address; nobody has checked who.
+
+    Attributes:
+        headers: With lower-case names.
+        body: As it came.
+        received_at: When it did.
+    """
+
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+
+class ForgedCallback(Exception):
+    """The callback does not prove that it comes from the service; the message says what is missing."""
+
+
+@runtime_checkable
+class CallsBack(Protocol):
+    """A service that announces the end of work, signed."""
+
+    async def callback_keys(self, http: HttpClient) -> Sequence[bytes]:
+        """Return the keys that callbacks are signed with now.
+
+        Raises:
+            UpstreamError: as `check` does.
+        """
+        ...
+
+    def verify_callback(self, callback: Callback, keys: Sequence[bytes]) -> None:
+        """Return if the service sent this. What it says is not used: the worker asks the service itself.
+
+        Raises:
+            ForgedCallback: if the signature, its age or its form is wrong.
+        """
         ...

@@ -30,6 +30,10 @@ _LEAST_CHECK_SECONDS = 30.0
 _SHORTEST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 30.0
 _TROUBLE_PAUSE_SECONDS = 0.5
+# Longer than the worker waits in memory: the job is parked, and any worker can take it up when the callback comes.
+_LATE_CHECK_SECONDS = 90.0
+
+_CANCELED = JobFailure(JobFailureCode.CANCELED, "The job was cancelled.")
 
 _FAILURE_CODES = {
     UpstreamErrorKind.REJECTED_INPUT: JobFailureCode.INVALID_INPUT,
@@ -46,14 +50,15 @@ class CheckStep:
         claims: JobClaims,
         providers: Mapping[str, Provider],
         collect: CollectStep,
-        http: HttpClient,
+        clients: Mapping[str, HttpClient],
         clock: Clock,
         log: FilteringBoundLogger,
     ) -> None:
+        """Make the step; `clients` are the upstreams', by provider, each trusting its own origin alone."""
         self._claims = claims
         self._providers = providers
         self._collect = collect
-        self._http = http
+        self._clients = clients
         self._clock = clock
         self._log = log
 
@@ -65,14 +70,13 @@ class CheckStep:
             gone = f"The upstream {name!r} that has this job is no longer set up on this server."
             return Ended(await self._claims.fail(job, JobFailure(JobFailureCode.UPSTREAM_UNAVAILABLE, gone)))
         if job.cancel_requested_at is not None and await self._cancel(job, provider, operation):
-            canceled = JobFailure(JobFailureCode.CANCELED, "The job was cancelled.")
-            return Ended(await self._claims.fail(job, canceled))
+            return Ended(await self._claims.fail(job, _CANCELED))
         try:
             # An answer that takes longer than the job may is the same as none: the deadline ends the job.
             async with asyncio.timeout(
                 max(_LEAST_CHECK_SECONDS, (job.deadline_at - self._clock.now()).total_seconds())
             ):
-                answer = await provider.check(operation, self._http)
+                answer = await provider.check(operation, self._clients[provider.name])
         except TimeoutError:
             return await self._time_out(job, provider, operation)
         except UpstreamError as error:
@@ -83,12 +87,16 @@ class CheckStep:
             return await self._time_out(job, provider, operation)
         if answer.progress not in {None, job.progress}:
             job = await self._claims.change(job, progress=answer.progress)
+        if operation.calls_back:
+            return Pause(replace(job, failures=0), self._until_late(job))
         return Pause(replace(job, failures=0), self._within(job, answer.poll_after_seconds))
 
     async def _troubled(self, job: Job, provider: Provider, operation: Operation, error: UpstreamError) -> Outcome:
         self._log.warning(
             "upstream check failed", job_id=job.id, provider=provider.name, kind=error.kind, why=error.message
         )
+        if error.is_final and job.cancel_requested_at is not None:
+            return Ended(await self._claims.fail(job, _CANCELED))
         if error.is_final:
             code = _FAILURE_CODES.get(error.kind, JobFailureCode.UPSTREAM_ERROR)
             return Ended(await self._claims.fail(job, JobFailure(code, error.message)))
@@ -109,11 +117,16 @@ class CheckStep:
         if not operation.can_cancel:
             return False
         try:
-            outcome = await provider.cancel(operation, self._http)
+            outcome = await provider.cancel(operation, self._clients[provider.name])
         except UpstreamError as error:
             self._log.warning("upstream cancel failed", job_id=job.id, provider=provider.name, why=error.message)
             return False
         return outcome == CancelOutcome.CANCELED
+
+    def _until_late(self, job: Job) -> float:
+        """The pause of a job whose upstream calls back: long enough to be parked, in case the callback gets lost."""
+        left = (job.deadline_at - self._clock.now()).total_seconds()
+        return max(_SHORTEST_PAUSE_SECONDS, min(_LATE_CHECK_SECONDS, left))
 
     def _within(self, job: Job, seconds: float) -> float:
         """Keep a pause between the bounds, and wake up at the deadline."""

@@ -200,7 +200,7 @@ class Worker:
                         return
                     case GoOn(moved):
                         job = moved
-                    case Pause(paused, seconds) if seconds > _LONGEST_WAIT_SECONDS:
+                    case Pause(paused, seconds) if seconds > _LONGEST_WAIT_SECONDS and not changed.is_set():
                         await self._claims.park(paused, seconds)
                         return
                     case Pause(paused, seconds):

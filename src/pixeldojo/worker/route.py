@@ -7,7 +7,7 @@ from pixeldojo.catalog.bind import bind, choose_upstreams
 from pixeldojo.catalog.schema import Model, Upstream
 from pixeldojo.core.json_types import JsonObject
 from pixeldojo.jobs.job import Job
-from pixeldojo.providers.contract import Call, InputFile, Provider
+from pixeldojo.providers.contract import Call, CallsBack, InputFile, Provider
 
 SANDBOX = "sandbox"
 
@@ -54,12 +54,15 @@ def build_call(
     files: tuple[InputFile, ...],
     attempt_id: str,
     media_urls: Mapping[tuple[str, int], str],
+    callback_base: str | None = None,
 ) -> Call:
     """Return the request to an upstream: our words, and for a real upstream its own.
 
     Args:
         media_urls: By parameter and index, the address under which the upstream can fetch a media input.
+        callback_base: The public address that upstreams may call back; None where there is none.
     """
+    calls_back = callback_base is not None and isinstance(route.provider, CallsBack)
     arguments: JsonObject = job.input
     if route.upstream is not None:
         arguments = bind(route.upstream, model, job.input, media_urls, files)
@@ -73,5 +76,6 @@ def build_call(
         input=job.input,
         output=model.output_json,
         files=files,
+        callback_url=f"{callback_base}/{route.provider.name}/{job.id}" if calls_back else None,
         rehearsal=job.rehearsal,
     )

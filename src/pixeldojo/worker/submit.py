@@ -4,7 +4,7 @@
 resubmit-safe gets the same attempt again; any other job ends `upstream_unknown`, uncharged, never sent twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 from structlog.typing import FilteringBoundLogger
@@ -28,6 +28,7 @@ from pixeldojo.providers.contract import (
     UpstreamErrorKind,
 )
 from pixeldojo.worker.collect import CollectStep
+from pixeldojo.worker.handover import MediaHandover
 from pixeldojo.worker.inputs import InputCollector, InputNotReady, UnusableInput
 from pixeldojo.worker.outage import through_outage
 from pixeldojo.worker.outcome import Ended, GoOn, Outcome, Pause
@@ -55,20 +56,25 @@ class SubmitStep:
         catalog: Catalog,
         claims: JobClaims,
         inputs: InputCollector,
+        handover: MediaHandover,
         router: Router,
         collect: CollectStep,
-        http: HttpClient,
+        clients: Mapping[str, HttpClient],
         clock: Clock,
         log: FilteringBoundLogger,
+        callback_base: str | None = None,
     ) -> None:
+        """Make the step; `clients` are the upstreams', by provider, each trusting its own origin alone."""
         self._catalog = catalog
         self._claims = claims
         self._inputs = inputs
+        self._handover = handover
         self._router = router
         self._collect = collect
-        self._http = http
+        self._clients = clients
         self._clock = clock
         self._log = log
+        self._callback_base = callback_base
 
     async def run(self, job: Job) -> Outcome:
         """Take the step from `submit`, or from `submitting` when an earlier call got no answer."""
@@ -82,9 +88,21 @@ class SubmitStep:
             return Ended(await self._claims.fail(job, error.failure))
         attempt_id = job.attempt_id or new_id(IdKind.ATTEMPT, self._clock.now())
         # Whatever can go wrong in building the call does so before it counts as made.
-        media_urls = {} if route.upstream is None else await self._inputs.media_urls(files)
-        call = build_call(route, model, job, files, attempt_id, media_urls)
+        try:
+            media_urls = await self._hand_over(route, files)
+        except UnusableInput as error:
+            return Ended(await self._claims.fail(job, JobFailure(JobFailureCode.INVALID_INPUT, str(error))))
+        except UpstreamError as error:
+            job = await self._begin(job, attempt_id, route)
+            return await self._refused(job, _without_cost(error), route, routes)
+        call = build_call(route, model, job, files, attempt_id, media_urls, self._callback_base)
         return await self._submit(job, call, route, routes)
+
+    async def _hand_over(self, route: Route, files: tuple[InputFile, ...]) -> Mapping[tuple[str, int], str]:
+        """Return what stands for each file in the upstream's words; the sandbox reads the files themselves."""
+        if route.upstream is None:
+            return {}
+        return await self._handover.addresses(files, route.provider, self._clients[route.provider.name])
 
     async def _prepare(self, job: Job) -> tuple[Job, Model, tuple[InputFile, ...]]:
         """Return the job with its model and its files, ready to be sent."""
@@ -120,23 +138,27 @@ class SubmitStep:
         raise _CannotRun(_UNKNOWN)
 
     async def _submit(self, job: Job, call: Call, route: Route, routes: Sequence[Route]) -> Outcome:
-        if _is_repeat(job):
-            job = replace(job, failures=job.failures + 1)
-        job = await self._claims.begin_submit(
-            job,
-            attempt_id=call.attempt_id,
-            provider=route.provider.name,
-            endpoint=route.endpoint,
-            upstream_index=job.upstream_index,
-        )
+        job = await self._begin(job, call.attempt_id, route)
         try:
-            answer = await route.provider.submit(call, self._http)
+            answer = await route.provider.submit(call, self._clients[route.provider.name])
         except UpstreamError as error:
             return await self._refused(job, error, route, routes)
         if isinstance(answer, Finished):
             return await self._collect.collect(job, answer)
         handle = _operation_json(answer, route)
         return GoOn(await through_outage(self._clock, lambda: self._claims.accept(job, handle, answer.id)))
+
+    async def _begin(self, job: Job, attempt_id: str, route: Route) -> Job:
+        """Write down that the upstream is about to be called."""
+        if _is_repeat(job):
+            job = replace(job, failures=job.failures + 1)
+        return await self._claims.begin_submit(
+            job,
+            attempt_id=attempt_id,
+            provider=route.provider.name,
+            endpoint=route.endpoint,
+            upstream_index=job.upstream_index,
+        )
 
     async def _refused(self, job: Job, error: UpstreamError, route: Route, routes: Sequence[Route]) -> Outcome:
         self._log.warning(
@@ -202,6 +224,13 @@ class _CannotRun(Exception):
     def __init__(self, failure: JobFailure) -> None:
         super().__init__(failure.message)
         self.failure = failure
+
+
+def _without_cost(error: UpstreamError) -> UpstreamError:
+    """Return the error of a call that buys nothing: that it may have been taken is no reason not to try again."""
+    if error.kind != UpstreamErrorKind.UNKNOWN:
+        return error
+    return UpstreamError(UpstreamErrorKind.UNAVAILABLE, error.message, retry_after_seconds=error.retry_after_seconds)
 
 
 def _is_repeat(job: Job) -> bool:

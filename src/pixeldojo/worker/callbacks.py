@@ -1,0 +1,105 @@
+"""Callbacks of upstreams: whoever proves to be the upstream makes the workers look at a job now.
+
+What a callback says is not used: the check that follows asks the upstream itself. So a callback that comes twice, early
+or for a job that has ended does nothing, and a lost one only costs time. Leaves the signatures to the adapters.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from structlog.typing import FilteringBoundLogger
+
+from pixeldojo.core.clock import Clock
+from pixeldojo.core.errors import Forbidden, NotFound, ServiceUnavailable
+from pixeldojo.engine import Engine, Hint
+from pixeldojo.providers.contract import (
+    Callback,
+    CallsBack,
+    ForgedCallback,
+    HttpClient,
+    Provider,
+    UpstreamError,
+)
+
+_KEYS_LAST = timedelta(hours=1)
+# A signature that none of the kept keys made may be of a new one; forgers must not make us ask again and again.
+_KEYS_SETTLE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The keys of one upstream, and since when we have them."""
+
+    keys: Sequence[bytes]
+    since: datetime
+
+
+class CallbackDesk:
+    """Takes callbacks in."""
+
+    def __init__(
+        self,
+        *,
+        providers: Mapping[str, Provider],
+        clients: Mapping[str, HttpClient],
+        engine: Engine,
+        clock: Clock,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._callers = {name: found for name, found in providers.items() if isinstance(found, CallsBack)}
+        self._clients = clients
+        self._engine = engine
+        self._clock = clock
+        self._log = log
+        self._kept: dict[str, _Keys] = {}
+        self._fetching = asyncio.Lock()
+
+    async def take(self, provider_name: str, job_id: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Check who sent it and wake the job.
+
+        Args:
+            headers: With lower-case names.
+
+        Raises:
+            NotFound: if that upstream is not set up here, or calls nobody back.
+            Forbidden: if it does not prove to come from there.
+            ServiceUnavailable: if that cannot be checked now; the upstream will send it again.
+        """
+        provider = self._callers.get(provider_name)
+        if provider is None:
+            raise NotFound(f"No upstream {provider_name!r} calls back here.")
+        callback = Callback(headers, body, self._clock.now())
+        try:
+            await self._verify(provider_name, provider, callback)
+        except ForgedCallback as error:
+            self._log.warning("callback refused", provider=provider_name, job_id=job_id, why=str(error))
+            raise Forbidden(str(error)) from error
+        except UpstreamError as error:
+            self._log.warning("callback keys missing", provider=provider_name, why=error.message)
+            raise ServiceUnavailable("The callback's signature cannot be checked now; send it again later.") from error
+        self._engine.notify(job_id)
+        await self._engine.announce(Hint.JOB, job_id)
+
+    async def _verify(self, name: str, provider: CallsBack, callback: Callback) -> None:
+        kept = self._kept.get(name)
+        age = timedelta.max if kept is None else self._clock.now() - kept.since
+        if kept is not None and age < _KEYS_LAST:
+            try:
+                provider.verify_callback(callback, kept.keys)
+            except ForgedCallback:
+                if age < _KEYS_SETTLE:
+                    raise
+            else:
+                return
+        provider.verify_callback(callback, (await self._renew(name, provider, kept)).keys)
+
+    async def _renew(self, name: str, provider: CallsBack, old: _Keys | None) -> _Keys:
+        """Fetch the keys, once for all who wait for them."""
+        async with self._fetching:
+            kept = self._kept.get(name)
+            if kept is None or kept is old:
+                kept = _Keys(tuple(await provider.callback_keys(self._clients[name])), self._clock.now())
+                self._kept[name] = kept
+            return kept
