@@ -1,9 +1,8 @@
-"""A price as people read it: the lines of an estimate, and the table of all that a model can cost.
+"""How a quote came about: the lines of an estimate, which an app can show and add up.
 
-Owns the words and the order. Leaves every amount to `price`.
+Owns their words. Leaves every amount to `price`, and the table of all that a model can cost to `wording`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, TypeAlias, assert_never
@@ -56,15 +55,6 @@ class CostLine:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class PriceRow:
-    """One row of a model's price table: what, and millicredits for each of it."""
-
-    label: str
-    unit: PriceUnit
-    millicredits: int
-
-
 def cost_lines(model: Model, given: JsonObject, quote: Quote) -> tuple[CostLine, ...]:
     """Return how a quote came about; the lines add up to its amount.
 
@@ -86,33 +76,6 @@ def cost_lines(model: Model, given: JsonObject, quote: Quote) -> tuple[CostLine,
         )
         for number in range(1, quote.outputs + 1)
     )
-
-
-def price_table(model: Model) -> tuple[PriceRow, ...]:
-    """Return everything that a model charges for, in the order of its file."""
-    rule, output = model.price, _OUTPUTS[model.output.kind]
-    match rule:
-        case FixedPrice():
-            return (PriceRow("Request", "request", rule.amount),)
-        case PerOutputPrice():
-            return (PriceRow(output, "output", rule.amount),)
-        case PerSecondPrice() if rule.rate is not None:
-            return (PriceRow(output, "second", rule.rate),)
-        case PerSecondPrice():
-            return _tiers(output, rule.by, rule.rates, "second")
-        case ByResolutionPrice():
-            return _tiers(output, rule.by, {**rule.amounts, **rule.unlisted}, "output")
-        case ByResolutionAndDurationPrice():
-            lengths = {(value, seconds): cost for value, row in rule.amounts.items() for seconds, cost in row.items()}
-            return tuple(
-                PriceRow(f"{output} of {seconds} seconds{_at(rule.by, value)}", "output", cost)
-                for (value, seconds), cost in lengths.items()
-            )
-    assert_never(rule)
-
-
-def _tiers(output: str, by: str, amounts: Mapping[str, int], unit: PriceUnit) -> tuple[PriceRow, ...]:
-    return tuple(PriceRow(output + _at(by, value), unit, amount) for value, amount in amounts.items())
 
 
 def _label(model: Model, given: JsonObject) -> str:
