@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from pixeldojo import __version__
-from pixeldojo.api import assets, callbacks, credits, estimates, health, jobs, models, runs, webhooks
+from pixeldojo.api import assets, callbacks, credits, estimates, health, jobs, models, runs, texts, webhooks
 from pixeldojo.api.errors import install_error_handlers
 from pixeldojo.api.middleware import RequestFrame
 from pixeldojo.api.openapi import routes as openapi
@@ -28,9 +28,11 @@ def build_app(services: Services) -> FastAPI:
     for resource in (models, runs, estimates, jobs, credits, webhooks, callbacks):
         app.include_router(resource.router, prefix="/api/v1")
     app.include_router(openapi.router, prefix="/api")
+    app.include_router(texts.router)
     app.include_router(assets.router)
     app.include_router(health.router)
     install_error_handlers(app, services.log)
     app.add_middleware(RequestFrame, services=services)
     app.state.document = openapi.Document(app, services.catalog, services.settings.base_url)
+    app.state.texts = texts.Texts(app, services)
     return app
