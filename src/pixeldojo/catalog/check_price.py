@@ -57,6 +57,8 @@ def _seconds(model: Model, rule: BilledSeconds) -> Findings:
         yield place, "give the parameter that says how long, or is_measured"
     if rule.maximum is None and (rule.is_measured or rule.measured_with):
         yield f"{place}.maximum", "is missing: a measured length is quoted at the most the model makes"
+    if rule.estimate_parameter and not (model.output.length and model.output.length.follow):
+        yield f"{place}.estimate_parameter", "needs output.length.follow: the file whose length it must not understate"
     asked = model.parameter(rule.parameter) if rule.parameter else None
     if asked and not (asked.required or asked.default is not None):
         yield place, f"{asked.name} may be left out, so give it a default or make it required"

@@ -3,11 +3,13 @@
 from decimal import Decimal
 
 import pytest
+from tests.unit.catalog.conftest import MakeModel
 
 from pixeldojo.catalog.inputs import read_input
 from pixeldojo.catalog.load import Catalog
 from pixeldojo.catalog.price import Quote, StatedLength, credit_cost_json, quote_price, settle, stated_length
 from pixeldojo.catalog.schema import Model
+from pixeldojo.core.errors import ConfigurationError
 from pixeldojo.core.json_types import JsonValue
 
 IMAGE = "https://example.com/a.png"
@@ -106,7 +108,10 @@ def test_a_stored_quote_reads_back_the_same(wide: Model) -> None:
 
 def test_a_quote_stored_with_more_than_is_read_today_still_settles(wide: Model) -> None:
     quote = quoted(wide, WIDE)
-    stored = {**quote.to_json(), "breakdown": [{"text": "up to 15 seconds", "millicredits": 18_000}]}
+    stored: dict[str, JsonValue] = {
+        **quote.to_json(),
+        "breakdown": [{"text": "up to 15 seconds", "millicredits": 18_000}],
+    }
     assert settle(Quote.from_json(stored), 1, Decimal(2)) == 2_400
 
 
@@ -125,6 +130,23 @@ def test_a_length_counts_as_stated_where_it_lowers_the_quote(
     wide: Model, said: dict[str, JsonValue], stated: StatedLength | None
 ) -> None:
     assert stated_length(wide, read_input(wide, {**WIDE, **said})) == stated
+
+
+def test_a_length_can_only_be_stated_where_a_file_can_be_held_against_it(make_model: MakeModel) -> None:
+    price = """
+[price]
+rule = "per_second"
+rate = "1"
+seconds = { is_measured = true, maximum = 30, estimate_parameter = "video_duration" }
+
+[[parameters]]
+name = "video_duration"
+type = "number"
+minimum = 1
+description = "How long it is."
+"""
+    with pytest.raises(ConfigurationError, match=r"estimate_parameter: needs output\.length\.follow"):
+        make_model(price=price)
 
 
 def test_where_no_length_can_be_stated_none_is(catalog: Catalog) -> None:
