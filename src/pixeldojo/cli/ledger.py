@@ -4,8 +4,8 @@ import asyncio
 
 import typer
 
-from pixeldojo.bootstrap import open_office
 from pixeldojo.core.settings import read_settings
+from pixeldojo.office import open_office
 
 app = typer.Typer(help="Prove that no credit was made, lost or charged twice.", no_args_is_help=True)
 

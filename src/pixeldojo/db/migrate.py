@@ -5,6 +5,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from pixeldojo.core.errors import ConfigurationError
 from pixeldojo.db.engine import Database, async_url, sqlite_engine
 
 _VERSIONS = Path(__file__).parent / "migrations" / "versions"
@@ -21,6 +22,20 @@ async def current_revision(database: Database) -> str | None:
         if not await connection.run_sync(lambda sync: inspect(sync).has_table("alembic_version")):
             return None
         return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
+
+
+async def require_newest_revision(database: Database) -> None:
+    """Return when the database has this version's tables.
+
+    Raises:
+        ConfigurationError: if it has not; says what to run.
+    """
+    found = await current_revision(database)
+    if found != newest_revision():
+        raise ConfigurationError(
+            f"The database is at revision {found or 'none'} and this version needs {newest_revision()}. "
+            "Run `pixeldojo-server migrate` (`pixeldojo-server up` does it by itself)."
+        )
 
 
 async def migrate(address: str) -> None:
