@@ -122,6 +122,7 @@ SCHEMAS: dict[str, Schema] = {
             "webhook_url": {
                 **_URL,
                 "description": "Where the end of the job is announced, signed; a public https address.",
+                "pattern": "^https?://",
                 "maxLength": 2048,
             }
         },
@@ -280,6 +281,7 @@ SCHEMAS: dict[str, Schema] = {
             "features": {"type": "array", "items": {"type": "string"}},
             "useCases": {"type": "array", "items": {"type": "string"}},
             "creditCost": {"type": "object", "required": ["type", "default", "unit"]},
+            "sandboxOnly": {"type": "boolean", "description": "Whether no upstream can run it, so that live keys may not."},
         }
     ),
     "ModelDetail": {

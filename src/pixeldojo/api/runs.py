@@ -16,7 +16,7 @@ from pixeldojo.api.responses import JOB_ACCEPTED, error_answers
 from pixeldojo.api.run_body import RUN_BODY, RunBody, read_run_body
 from pixeldojo.api.services import Services
 from pixeldojo.catalog.price import quote_price
-from pixeldojo.core.errors import Conflict, ServiceUnavailable, Violation
+from pixeldojo.core.errors import Conflict, Forbidden, ServiceUnavailable, Violation
 from pixeldojo.jobs.job import JobRequest
 from pixeldojo.jobs.service import Accepted
 
@@ -60,6 +60,7 @@ async def run_model(
         Header(
             alias="X-PixelDojo-Sandbox",
             description="Test mode only: trouble for the sandbox to rehearse, such as `slow=5`.",
+            json_schema_extra={"format": "sandbox-rehearsal"},
         ),
     ] = None,
 ) -> JSONResponse:
@@ -85,6 +86,10 @@ def _job_request(
     services: Services, key: ApiKey, wanted: RunBody, idempotency_key: str | None, rehearsal: str | None
 ) -> JobRequest:
     model, taken = wanted.model, wanted.taken
+    if key.mode == KeyMode.LIVE and model.sandbox_only:
+        raise Forbidden(
+            f"{model.id} runs on the sandbox only; nothing was charged. {model.sandbox_only} Use a pd_test_ key."
+        )
     if key.mode == KeyMode.LIVE and not services.has_upstream(model):
         raise ServiceUnavailable(
             f"No upstream of {model.id} is set up on this server for live keys; nothing was charged. A pd_test_ key "

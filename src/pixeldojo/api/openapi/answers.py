@@ -72,15 +72,13 @@ def complete_answers(responses: Schema, sharing: Sharing, *, is_counted: bool) -
     """Return the answers of an operation with the headers and errors that all have.
 
     Args:
-        is_counted: Whether requests count against a rate; those of probes do not, and they know no faults.
+        is_counted: Whether requests count against a rate.
     """
     known = dict(responses)
     # Parameters out of range are answered with 400 `validation_error`, not with FastAPI's own 422.
     if "HTTPValidationError" in str(known.get("422")):
         del known["422"]
-    if is_counted:
-        faults = {str(status): described for status, described in error_answers(500, 503).items()}
-        known = {**faults, **known}
+    known = {**{str(status): fault for status, fault in error_answers(500, 503).items()}, **known}
     return {status: _completed(status, known[status], sharing, is_counted) for status in sorted(known)}
 
 
