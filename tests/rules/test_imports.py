@@ -11,6 +11,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "__main__": frozenset(),
     "cli": frozenset({"fastapi", "pydantic", "rich", "sqlalchemy", "structlog", "typer", "uvicorn", "uvloop"}),
     "bootstrap": frozenset({"fastapi", "structlog"}),
+    "office": frozenset(),
     "api": frozenset({"fastapi", "pydantic", "starlette", "structlog"}),
     "worker": frozenset({"structlog"}),
     "jobs": frozenset({"sqlalchemy"}),

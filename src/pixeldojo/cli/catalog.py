@@ -2,15 +2,15 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from pixeldojo.catalog.load import Catalog, load_catalog
-from pixeldojo.catalog.price import cost_line
-from pixeldojo.catalog.schema import Model
+if TYPE_CHECKING:
+    from pixeldojo.catalog.load import Catalog
+    from pixeldojo.catalog.schema import Model
 
 _WIDTH_IN_A_PIPE = 200
 
@@ -27,6 +27,9 @@ def check_catalog(
 
     A mistake ends it with status 1, the file, the place in it and what would be right.
     """
+    from pixeldojo.catalog.load import load_catalog
+    from pixeldojo.catalog.price import cost_line
+
     catalog = load_catalog(folder)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("model", "task", "price rule", "credits", "upstreams", "confidence"):
@@ -40,12 +43,12 @@ def check_catalog(
     typer.echo(f"\n{_summary(catalog)}")
 
 
-def _upstreams(model: Model) -> str:
+def _upstreams(model: "Model") -> str:
     """Return the providers in order of preference, each once."""
     return ", ".join(dict.fromkeys(upstream.provider for upstream in model.upstreams))
 
 
-def _summary(catalog: Catalog) -> str:
+def _summary(catalog: "Catalog") -> str:
     levels = Counter(model.confidence.level for model in catalog.models)
     known = ", ".join(f"{count} {level}" for level, count in sorted(levels.items()))
     return f"{len(catalog.models)} models, all of them sound: {known}."

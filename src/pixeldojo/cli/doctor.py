@@ -1,22 +1,14 @@
 """`pixeldojo-server doctor`: looks at every address and says how to mend what is wrong."""
 
 import asyncio
-import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import typer
 
-from pixeldojo.blobs import open_blobs
-from pixeldojo.catalog.load import load_catalog
-from pixeldojo.core.data_dir import is_embedded, read_server_secret
+from pixeldojo.core.data_dir import check_data_dir, is_embedded, read_server_secret
 from pixeldojo.core.settings import Settings, read_settings
-from pixeldojo.db.engine import open_database
-from pixeldojo.db.migrate import current_revision, newest_revision
-from pixeldojo.engine import open_engine
-from pixeldojo.limiter import open_limiter
 
 _PATIENCE_SECONDS = 10.0
 
@@ -59,15 +51,9 @@ async def _run(settings: Settings) -> int:
 
 
 async def _data_dir(settings: Settings) -> str:
+    check_data_dir(settings)
     folder = settings.data_dir.resolve()
-    parent = folder if folder.exists() else _nearest_parent(folder)
-    if not os.access(parent, os.W_OK):
-        raise PermissionError(f"{parent} cannot be written")
     return f"{folder}{'' if folder.exists() else ' (made on first start)'}"
-
-
-def _nearest_parent(folder: Path) -> Path:
-    return next(parent for parent in folder.parents if parent.exists())
 
 
 async def _secret(settings: Settings) -> str:
@@ -78,6 +64,9 @@ async def _secret(settings: Settings) -> str:
 
 
 async def _database(settings: Settings) -> str:
+    from pixeldojo.db.engine import open_database
+    from pixeldojo.db.migrate import current_revision, newest_revision
+
     if settings.database_url is None and not (settings.data_dir / "pixeldojo.db").exists():
         return "made on first start"
     database = open_database(settings.database_address)
@@ -92,6 +81,8 @@ async def _database(settings: Settings) -> str:
 
 
 async def _blobs(settings: Settings) -> str:
+    from pixeldojo.blobs import open_blobs
+
     if settings.blobs_url is None and not (settings.data_dir / "blobs").exists():
         return "made on first start"
     await open_blobs(settings.blobs_address).check()
@@ -99,6 +90,8 @@ async def _blobs(settings: Settings) -> str:
 
 
 async def _broker(settings: Settings) -> str:
+    from pixeldojo.engine import open_engine
+
     if settings.broker_url is None:
         return "in process"
     engine = open_engine(settings.broker_url)
@@ -107,6 +100,8 @@ async def _broker(settings: Settings) -> str:
 
 
 async def _limiter(settings: Settings) -> str:
+    from pixeldojo.limiter import open_limiter
+
     address = settings.limiter_url or settings.broker_url
     if address is None:
         return "in process"
@@ -115,6 +110,8 @@ async def _limiter(settings: Settings) -> str:
 
 
 async def _catalog(_settings: Settings) -> str:
+    from pixeldojo.catalog.load import load_catalog
+
     return f"{len(load_catalog().models)} models"
 
 

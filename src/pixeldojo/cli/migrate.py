@@ -6,8 +6,6 @@ import typer
 
 from pixeldojo.core.data_dir import make_data_dir
 from pixeldojo.core.settings import read_settings
-from pixeldojo.db.engine import open_database
-from pixeldojo.db.migrate import current_revision, migrate, newest_revision
 
 
 def migrate_database() -> None:
@@ -23,6 +21,9 @@ def migrate_database() -> None:
 
 
 async def _migrate(address: str) -> tuple[str | None, str]:
+    from pixeldojo.db.engine import open_database
+    from pixeldojo.db.migrate import current_revision, migrate, newest_revision
+
     database = open_database(address)
     try:
         before = await current_revision(database)

@@ -1,0 +1,72 @@
+"""The nodes that `serve` and `worker` start: one process of many, sharing a database and a broker."""
+
+import asyncio
+
+import uvloop
+
+from pixeldojo.bootstrap import open_node
+from pixeldojo.cli.http_server import HttpServer, bind, stop_event
+from pixeldojo.cli.logs import configure_logs
+from pixeldojo.core.errors import ConfigurationError
+from pixeldojo.core.settings import Settings
+
+
+def run_api(settings: Settings) -> None:
+    """Serve the API until told to stop.
+
+    Raises:
+        ConfigurationError: if the address is taken, or what the node would share is not set.
+    """
+    _require_scaled_out(settings)
+    uvloop.run(_serve(settings))
+
+
+def run_worker(settings: Settings) -> None:
+    """Do jobs until told to stop.
+
+    Raises:
+        ConfigurationError: if what the node would share is not set.
+    """
+    _require_scaled_out(settings)
+    uvloop.run(_work(settings))
+
+
+def _require_scaled_out(settings: Settings) -> None:
+    missing = [
+        name
+        for name, value in (
+            ("PIXELDOJO_DATABASE_URL", settings.database_url),
+            ("PIXELDOJO_BROKER_URL", settings.broker_url),
+            ("PIXELDOJO_SECRET_KEY", settings.secret_key),
+        )
+        if value is None
+    ]
+    if missing:
+        raise ConfigurationError(
+            f"`serve` and `worker` share their work through a database and a broker; set {', '.join(missing)}. "
+            "On one machine, `pixeldojo-server up` needs none of them."
+        )
+
+
+async def _serve(settings: Settings) -> None:
+    log = configure_logs(settings)
+    stopping = stop_event()
+    with bind(settings) as listener:
+        async with open_node(settings, log, with_api=True, with_worker=False) as node:
+            assert node.app is not None
+            server = HttpServer(node.app, settings, listener)
+            serving = await server.start()
+            log.info("serving", address=settings.base_url)
+            await asyncio.wait({serving, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
+            server.stop()
+            await serving
+    log.info("stopped")
+
+
+async def _work(settings: Settings) -> None:
+    log = configure_logs(settings)
+    stopping = stop_event()
+    async with open_node(settings, log, with_api=False, with_worker=True):
+        log.info("working")
+        await stopping.wait()
+    log.info("stopped")
