@@ -84,6 +84,7 @@ async def test_the_whole_text_lists_the_models_and_routes_that_there_are(dojo: D
         for method in context.methods or ()
         if str(context.path_format).startswith("/api/v1/")
     }
+    routes.discard("POST /api/v1/callbacks/{provider}/{jobId}")  # of upstreams, not of callers
     assert len(document.routes) == len(routes)
     assert set(document.routes) == routes
 

@@ -23,7 +23,8 @@ _PYTHON_FILE = re.compile(r"(?<![\w/])((?:[a-z_0-9]+/)*[a-z_]\w*\.py)\b")
 _DOC_PAGE = re.compile(r"\bdocs/[\w/.-]+\.md\b")
 # Pages are about the software. Who or what wrote a line helps no reader, and is wrong a year later.
 _STAFFING = re.compile(
-    r"\b(?:staff(?:ed|ing)?|colleagues?|co-?workers?|headcount|assistants?|(?<!user-)agents?|chatbots?|copilots?)\b",
+    r"\b(?:staff(?:ed|ing)?|colleagues?|co-?workers?|headcount|assistants?|(?<!user-)agents?(?!\.md\b)"
+    r"|chatbots?|copilots?)\b",
     re.IGNORECASE,
 )
 _MACHINE_PATHS = re.compile(r"(?<![\w.~/-])/(?:home|root|Users|work|tmp|opt|mnt)/[\w.-]+")

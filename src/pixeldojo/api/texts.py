@@ -26,6 +26,7 @@ from pixeldojo.catalog.schema import Model
 from pixeldojo.catalog.server_facts import Endpoint, ServerFacts
 
 _API: Final = "/api/v1"
+_FOR_UPSTREAMS: Final = "callbacks"
 # Markdown, under names that end in .txt: browsers show it, and a program that asked for text gets text.
 _TEXT: Final = "text/plain; charset=utf-8"
 _LINKSET: Final = 'application/linkset+json; profile="https://www.rfc-editor.org/info/rfc9727"'
@@ -157,10 +158,10 @@ def _texts_of(request: Request) -> Texts:
 
 def _endpoints(app: FastAPI) -> list[Endpoint]:
     return [
-        Endpoint(method, context.path_format, context.summary)
+        Endpoint(method, str(context.path_format), str(context.summary))
         for context in described_routes(app)
         for method in sorted(context.methods or ())
-        if context.path_format is not None and context.path_format.startswith(f"{_API}/") and context.summary
+        if str(context.path_format).startswith(f"{_API}/") and _FOR_UPSTREAMS not in context.tags
     ]
 
 

@@ -87,7 +87,7 @@ def llm_text(catalog: Catalog, facts: ServerFacts) -> str:
         _limits(facts),
         _examples(catalog, facts),
         _practices(facts),
-        _links(facts),
+        _links(catalog, facts),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -277,12 +277,12 @@ def _numbered(lines: Iterable[str]) -> str:
     return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, start=1))
 
 
-def _links(facts: ServerFacts) -> str:
+def _links(catalog: Catalog, facts: ServerFacts) -> str:
     base = facts.base_url
     return f"""## Links
 
 - Models: {base}/api/v1/models
-- One model in words: {base}/llm/flux-1.1-pro.txt
+- One model in words: {base}/llm/{example_run(catalog).model_id}.txt
 - OpenAPI Spec: {base}/api/openapi
 - llms.txt: {base}/llms.txt
 - API catalog (RFC 9727): {base}/.well-known/api-catalog"""
