@@ -68,6 +68,7 @@ lock: .venv/dev.stamp  ## pin what pyproject.toml asks for; UPGRADE=1 takes the 
 	$(COMPILE) --output-file requirements/run.txt pyproject.toml requirements/build.in
 	$(COMPILE) --output-file requirements/dev.txt --group dev --constraints requirements/run.txt pyproject.toml
 	$(COMPILE) --output-file requirements/uv.txt requirements/uv.in
+	$(COMPILE) --output-file requirements/clients.txt requirements/clients.in
 
 clean:  ## remove .venv and every cache; .pixeldojo stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov .coverage .coverage.*
