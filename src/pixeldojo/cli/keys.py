@@ -3,31 +3,62 @@
 import asyncio
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from pixeldojo.accounts.keys import ApiKey, KeyMode, Scope, SpendCap, SpendCapPeriod
-from pixeldojo.accounts.service import NewKey
-from pixeldojo.bootstrap import open_office
 from pixeldojo.core.errors import NotFound
+from pixeldojo.core.labels import LONGEST_NAME, read_label
 from pixeldojo.core.money import credits_text, parse_credits
+from pixeldojo.core.near_miss import nearest
 from pixeldojo.core.settings import read_settings
+from pixeldojo.office import open_office
+
+if TYPE_CHECKING:
+    from pixeldojo.accounts.service import NewKey
 
 app = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
 
 DEFAULT_ACCOUNT = "default"
-_DURATION = re.compile(r"(\d+)([hdw])")
+_DURATION = re.compile(r"([0-9]{1,9})([hdw])")
+# No key lives longer: what is meant without end has no expiry.
+_LONGEST_LIFE = timedelta(days=100 * 365)
+_HIGHEST_RATE = 1_000_000
+_INTEGER = re.compile(r"[0-9]{1,9}")
+MODES = f"[{'|'.join(KeyMode)}]"
 _HOURS = {"h": 1, "d": 24, "w": 24 * 7}
+
+
+def read_mode(text: str) -> KeyMode:
+    """Return the mode of that name; for options of commands.
+
+    Raises:
+        typer.BadParameter: if there is none.
+    """
+    if text not in list(KeyMode):
+        raise typer.BadParameter(f"{text!r} is no mode; write {' or '.join(KeyMode)}{nearest(text, list(KeyMode))}")
+    return KeyMode(text)
+
+
+def _read_rate(text: str) -> int:
+    if not _INTEGER.fullmatch(text) or not 1 <= int(text) <= _HIGHEST_RATE:
+        raise typer.BadParameter(f"{text!r} is no rate; write a whole number from 1 to {_HIGHEST_RATE}")
+    return int(text)
 
 
 @app.command("create")
 def create_key(
     name: Annotated[str, typer.Option(help="What the key is for; shown in lists.")],
     mode: Annotated[
-        KeyMode, typer.Option(help="`test` runs on the sandbox; `live` on the upstreams you have credentials for.")
+        KeyMode,
+        typer.Option(
+            parser=read_mode,
+            metavar=MODES,
+            help="`test` runs on the sandbox; `live` on the upstreams you have credentials for.",
+        ),
     ] = KeyMode.TEST,
     account: Annotated[str, typer.Option(help="Account by name or id; made if no account has that name.")] = (
         DEFAULT_ACCOUNT
@@ -42,15 +73,16 @@ def create_key(
         str | None, typer.Option(help="The most it may spend, in credits: `100` in total, or `5/day` by UTC day.")
     ] = None,
     rate_per_minute: Annotated[
-        int | None, typer.Option(min=1, help="Requests a minute; the server's default without it.")
+        int | None,
+        typer.Option(parser=_read_rate, metavar="INTEGER", help="Requests a minute; the server's default without it."),
     ] = None,
 ) -> None:
     """Create a key and print it, alone on standard output; it is not shown again."""
     now = datetime.now(UTC)
     new = asyncio.run(
         _create(
-            account,
-            name=name,
+            read_account(account),
+            name=read_option(name, "--name"),
             mode=mode,
             scopes=_read_scopes(scopes),
             expires_at=None if expires is None else _read_expiry(expires, now),
@@ -101,7 +133,7 @@ async def _create(
     expires_at: datetime | None,
     cap: SpendCap | None,
     rate_per_minute: int | None,
-) -> NewKey:
+) -> "NewKey":
     async with open_office(read_settings()) as office:
         try:
             account_id = await office.accounts.find_account(account)
@@ -129,25 +161,55 @@ async def _revoke(key: str) -> bool:
         return await office.accounts.revoke_key(key)
 
 
-def _read_scopes(text: str) -> frozenset[Scope]:
+def read_option(text: str, option: str, longest: int = LONGEST_NAME) -> str:
+    """Return a name or note as it is stored.
+
+    Raises:
+        typer.BadParameter: if it cannot be shown in a list.
+    """
     try:
-        return frozenset(Scope(part.strip()) for part in text.split(",") if part.strip())
+        return read_label(text, longest)
     except ValueError as error:
-        raise typer.BadParameter(f"scopes are {', '.join(Scope)}, separated by commas ({error})") from error
+        raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+def read_account(text: str) -> str:
+    """Return the name or id of an account, as `read_option`."""
+    return read_option(text, "--account")
+
+
+def _read_scopes(text: str) -> frozenset[Scope]:
+    known = ", ".join(Scope)
+    given = [part.strip() for part in text.split(",") if part.strip()]
+    for part in given:
+        if part not in list(Scope):
+            hint = nearest(part, list(Scope))
+            raise typer.BadParameter(f"{part!r} is none; the scopes are {known}{hint}", param_hint="--scopes")
+    if not given:
+        raise typer.BadParameter(f"a key without scopes could do nothing; name some of {known}", param_hint="--scopes")
+    return frozenset(Scope(part) for part in given)
 
 
 def _read_expiry(text: str, now: datetime) -> datetime:
+    try:
+        moment = _moment(text, now)
+    except (ValueError, OverflowError) as error:
+        reason = f"{text!r} is neither a time such as 30d nor a date such as 2027-01-31"
+        raise typer.BadParameter(reason, param_hint="--expires") from error
+    if moment <= now:
+        raise typer.BadParameter(f"{text} is in the past", param_hint="--expires")
+    if moment - now > _LONGEST_LIFE:
+        reason = f"{text} is over {_LONGEST_LIFE.days // 365} years away; without --expires a key has no end"
+        raise typer.BadParameter(reason, param_hint="--expires")
+    return moment
+
+
+def _moment(text: str, now: datetime) -> datetime:
     match = _DURATION.fullmatch(text)
     if match:
         return now + timedelta(hours=int(match.group(1)) * _HOURS[match.group(2)])
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is neither a time such as 30d nor a date such as 2027-01-31") from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    if moment <= now:
-        raise typer.BadParameter(f"{text} is in the past")
-    return moment
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _read_cap(text: str) -> SpendCap:
@@ -155,9 +217,10 @@ def _read_cap(text: str) -> SpendCap:
     try:
         cap = SpendCap(parse_credits(amount), SpendCapPeriod(period or SpendCapPeriod.TOTAL))
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no spend cap; write 100, or 5/day") from error
+        raise typer.BadParameter(f"{text!r} is no spend cap; write 100, or 5/day", param_hint="--spend-cap") from error
     if cap.amount <= 0:
-        raise typer.BadParameter(f"{text!r} would let the key spend nothing; write an amount above 0")
+        reason = f"{text!r} would let the key spend nothing; write an amount above 0"
+        raise typer.BadParameter(reason, param_hint="--spend-cap")
     return cap
 
 

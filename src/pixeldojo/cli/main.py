@@ -6,12 +6,13 @@ Exit codes: 0 done, 1 it did not work (the message says why and what would), 2 t
 import sys
 
 import typer
-from sqlalchemy.exc import DBAPIError
 
 from pixeldojo import __version__
-from pixeldojo.blobs import BlobsUnavailable
 from pixeldojo.cli import catalog, credits, doctor, keys, ledger, migrate, serve, settings, up, worker
 from pixeldojo.core.errors import ConfigurationError, PixelDojoError
+from pixeldojo.core.settings import unknown_variables
+
+_WITHOUT_SETTINGS = frozenset({"catalog"})
 
 app = typer.Typer(
     name="pixeldojo-server",
@@ -44,20 +45,36 @@ def _version(
         raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+    elif context.invoked_subcommand not in _WITHOUT_SETTINGS:
+        for sentence in unknown_variables():
+            typer.echo(f"warning: {sentence} `pixeldojo-server settings` lists them.", err=True)
 
 
 def main() -> None:
     """Run the command line."""
     try:
         app()
-    except (ConfigurationError, PixelDojoError, BlobsUnavailable, DBAPIError, OSError) as error:
-        typer.echo(f"error: {_readable(error)}", err=True)
-        sys.exit(1)
+    except SystemExit:
+        raise
     except KeyboardInterrupt:
         sys.exit(130)
+    except _expected_errors() as error:
+        typer.echo(f"error: {_readable(error)}", err=True)
+        sys.exit(1)
+
+
+def _expected_errors() -> tuple[type[Exception], ...]:
+    """Return what is told without a traceback; asked, and imported, only once one was raised."""
+    from sqlalchemy.exc import DBAPIError
+
+    from pixeldojo.blobs import BlobsUnavailable
+
+    return ConfigurationError, PixelDojoError, BlobsUnavailable, DBAPIError, OSError
 
 
 def _readable(error: Exception) -> str:
+    from sqlalchemy.exc import DBAPIError
+
     if isinstance(error, DBAPIError):
         return f"the database refused: {error.orig}. `pixeldojo-server doctor` says more."
     return str(error)

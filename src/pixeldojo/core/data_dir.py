@@ -10,6 +10,7 @@ from pixeldojo.core.errors import ConfigurationError
 from pixeldojo.core.secrets import new_server_secret
 from pixeldojo.core.settings import Settings
 
+_SHOWN_CHARACTERS = 200
 _SECRET_FILE = "secret-key"  # noqa: S105  a file name
 
 
@@ -19,9 +20,47 @@ def is_embedded(settings: Settings) -> bool:
 
 
 def make_data_dir(settings: Settings) -> Path:
-    """Return the data folder, made for its owner alone if it was missing."""
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return settings.data_dir.resolve()
+    """Return the data folder, made for its owner alone if it was missing.
+
+    Raises:
+        ConfigurationError: if it cannot be made, or is none, or not to be written.
+    """
+    folder = settings.data_dir
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        raise _unusable(folder, "it is a file, not a folder") from None
+    except OSError as error:
+        raise _unusable(folder, f"it cannot be made ({error.strerror})") from error
+    check_data_dir(settings)
+    return folder.resolve()
+
+
+def check_data_dir(settings: Settings) -> None:
+    """Return when the data folder can be written, or made; makes nothing.
+
+    Raises:
+        ConfigurationError: if it, or what lies above it, is no folder or cannot be written.
+    """
+    folder = settings.data_dir.resolve()
+    try:
+        nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    except OSError as error:
+        raise _unusable(folder, str(error.strerror)) from error
+    what = "it" if nearest == folder else str(nearest)
+    if not nearest.is_dir():
+        raise _unusable(folder, f"{what} is a file, not a folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise _unusable(folder, f"{what} cannot be written by this user")
+
+
+def _unusable(folder: Path, reason: str) -> ConfigurationError:
+    shown = str(folder)
+    shown = shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"
+    return ConfigurationError(
+        f"PIXELDOJO_DATA_DIR is {shown}, which cannot be the data folder: {reason}. Set it to a folder that this user "
+        "can write."
+    )
 
 
 def make_scratch_dir(settings: Settings) -> Path:
