@@ -2,18 +2,22 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import product
+from itertools import combinations_with_replacement, product
 
 import pytest
+from hypothesis import given, settings
 from jsonschema_rs import Draft202012Validator
-from tests.catalog.strategies import MODELS
+from tests.catalog.strategies import MODELS, Request, requests, valid_inputs
 
 from pixeldojo.catalog.bind import bind, choose_upstreams
 from pixeldojo.catalog.checks import example_value
 from pixeldojo.catalog.inputs import media_values, read_input
+from pixeldojo.catalog.load import load_catalog
+from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.price import cost_line, quote_price
 from pixeldojo.catalog.schema import Model
 from pixeldojo.core.errors import ValidationError
+from pixeldojo.core.json_types import JsonValue
 from pixeldojo.core.output_facts import OutputFacts
 
 every_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
@@ -77,6 +81,13 @@ def test_name_section_cost_features_and_use_cases_are_the_original_s(model_id: s
     assert Original(model.name, model.section, cost_line(model), model.features, model.use_cases) == ORIGINALS[model_id]
 
 
+def test_every_upstream_is_one_that_an_adapter_is_planned_for() -> None:
+    planned = {"dashscope", "fal", "google", "magnific", "openai", "replicate", "runware", "wavespeed", "xai"}
+    packaged = load_catalog().models
+    assert {upstream.provider for model in packaged for upstream in model.upstreams} == planned
+    assert [model.id for model in packaged if model.sandbox_only] == ["qwen-image-edit-spicy", "z-image-spicy"]
+
+
 def test_the_models_stand_in_the_original_s_order() -> None:
     assert [model_id for model_id in PACKAGED if model_id in ORIGINALS] == list(ORIGINALS)
 
@@ -87,21 +98,48 @@ def test_the_example_is_read_priced_and_bound_for_an_upstream(model: Model) -> N
     assert Draft202012Validator(model.request_schema).is_valid(model.example)
     assert quote_price(model, read).amount_millicredits > 0
     upstreams = choose_upstreams(model, read)
-    assert upstreams
+    assert bool(upstreams) == (model.sandbox_only is None)
     assert all(bind(upstream, model, read, {}) for upstream in upstreams)
 
 
 @every_model
-def test_every_single_input_added_to_the_example_can_be_served(model: Model) -> None:
-    """One parameter at a time, each of its values: either refused with a reason, or some upstream takes it."""
-    for parameter in model.parameters:
-        values = parameter.enum if parameter.enum and not parameter.is_array else (example_value(parameter),)
-        for value in values:
+def test_every_two_inputs_that_upstreams_differ_over_are_refused_or_served(model: Model) -> None:
+    """Each pair of values of what decides about upstreams: refused with a reason, or some upstream takes it."""
+    if model.sandbox_only:
+        return
+    asked = {name for upstream in model.upstreams if upstream.when for name in upstream.when.names()}
+    lacked = {name for upstream in model.upstreams for name in upstream.lacks}
+    deciding = [parameter for parameter in model.parameters if parameter.name in asked | lacked]
+    for first, second in combinations_with_replacement(deciding, 2):
+        for one, other in product(telling_values(first), telling_values(second)):
             try:
-                read = read_input(model, {**model.example, parameter.name: value})
+                read = read_input(model, {**model.example, first.name: one, second.name: other})
             except ValidationError:
                 continue
-            assert choose_upstreams(model, read), (parameter.name, value)
+            assert choose_upstreams(model, read), (first.name, one, second.name, other)
+
+
+def telling_values(parameter: Parameter) -> tuple[JsonValue, ...]:
+    """Return the values a parameter lists, or an example and its limits."""
+    if parameter.enum and not parameter.is_array:
+        return parameter.enum
+    if parameter.type == "boolean":
+        return (True, False)
+    limits = () if parameter.is_array else (parameter.minimum, parameter.maximum)
+    return (example_value(parameter), *(limit for limit in limits if limit is not None))
+
+
+@settings(max_examples=80, deadline=None)
+@given(requests(valid_inputs))
+def test_whatever_is_not_refused_can_be_served(request_: Request) -> None:
+    model, raw = request_
+    try:
+        read = read_input(model, raw)
+    except ValidationError:
+        read = read_input(model, model.example)
+    upstreams = choose_upstreams(model, read)
+    assert upstreams or model.sandbox_only
+    assert all(bind(upstream, model, read, {}) for upstream in upstreams)
 
 
 @every_model
@@ -115,16 +153,6 @@ def test_a_property_says_type_description_and_limits(model: Model) -> None:
         parameter = model.parameter(name)
         assert parameter is not None
         assert schema.get("default") == parameter.default
-
-
-@every_model
-def test_no_parameter_touches_a_safety_switch(model: Model) -> None:
-    for parameter in model.parameters:
-        assert not (parameter.type == "boolean" and "safety" in parameter.name)
-    for upstream in model.upstreams:
-        for path, value in upstream.constants.items():
-            if "safety" in path:
-                assert value is (not path.rsplit(".", 1)[-1].startswith("disable"))
 
 
 @every_model

@@ -221,6 +221,10 @@ def _rule_findings(model: Model) -> Findings:
 
 
 def _upstream_findings(model: Model) -> Findings:
+    if not model.upstreams and model.sandbox_only is None:
+        yield "upstreams", "is missing; give at least one, or say in sandbox_only why there is none"
+    if model.upstreams and model.sandbox_only is not None:
+        yield "sandbox_only", "is for models without upstreams; drop it, or the upstreams"
     for index, upstream in enumerate(model.upstreams):
         place = f"upstreams[{index}] ({upstream.provider})"
         if upstream.when:

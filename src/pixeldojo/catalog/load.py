@@ -58,7 +58,8 @@ class ModelFile(FileTable):
     parameters: tuple[Parameter, ...] = Field(min_length=1)
     rules: tuple[Rule, ...] = ()
     output: OutputFacts
-    upstreams: tuple[Upstream, ...] = Field(min_length=1)
+    upstreams: tuple[Upstream, ...] = ()
+    sandbox_only: str | None = Field(default=None, min_length=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ def _model_table(file: str, content: bytes, families: Mapping[str, FamilyFile]) 
     family = _family_of(table, families, file)
     table["parameters"] = _with_shared_parameters(table.get("parameters"), family, file)
     table["output"] = _with_shared_sizes(table.get("output"), family, file)
-    table["upstreams"] = _with_full_sends(table.get("upstreams"))
+    table["upstreams"] = _with_full_sends(table.get("upstreams", []))
     return table
 
 
@@ -248,6 +249,7 @@ def _assemble(model_id: str, written: ModelFile) -> Model:
         price=written.price,
         output=output,
         upstreams=written.upstreams,
+        sandbox_only=written.sandbox_only,
         confidence=written.confidence,
         timeout_seconds=written.timeout_seconds or default_timeout,
         example=example,

@@ -71,6 +71,8 @@ def _opening(model: Model, facts: ServerFacts) -> str:
 
 
 def _keys(model: Model, facts: ServerFacts) -> str:
+    if model.sandbox_only:
+        return f"`pd_test_` alone, on the sandbox; `pd_live_` is answered 403. {model.sandbox_only}"
     if facts.has_upstream(model):
         return "`pd_live_` runs it on a real upstream, `pd_test_` on the sandbox"
     return "`pd_test_` runs it on the sandbox; this server has no real upstream for it, so `pd_live_` is answered 503"

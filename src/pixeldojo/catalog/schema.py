@@ -175,7 +175,8 @@ class Model:
         rules: Between parameters.
         price: How it is charged.
         output: What comes out.
-        upstreams: In order of preference.
+        upstreams: In order of preference; none for a model that runs on the sandbox only.
+        sandbox_only: Why no upstream stands here, a sentence; None where one does.
         confidence: How well all this is known.
         timeout_seconds: A job that takes longer has failed.
         example: A valid input with nothing but what is required.
@@ -194,6 +195,7 @@ class Model:
     price: PriceRule
     output: OutputFacts
     upstreams: tuple[Upstream, ...]
+    sandbox_only: str | None
     confidence: Confidence
     timeout_seconds: int
     example: JsonObject

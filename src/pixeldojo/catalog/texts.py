@@ -50,6 +50,7 @@ def model_item(model: Model) -> dict[str, JsonValue]:
         "features": list(model.features),
         "useCases": list(model.use_cases),
         "creditCost": credit_cost_json(model),
+        "sandboxOnly": model.sandbox_only is not None,
     }
 
 

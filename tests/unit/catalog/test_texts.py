@@ -28,6 +28,7 @@ def test_an_item_has_the_members_of_the_contract(catalog: Catalog) -> None:
         "features": ["Audio"],
         "useCases": ["video", "cinematic"],
         "creditCost": {"type": "per_second", "default": 24, "amount": 3, "unit": "second"},
+        "sandboxOnly": False,
     }
 
 
