@@ -26,6 +26,7 @@ from pixeldojo.jobs.ending import JobEnding
 from pixeldojo.jobs.job import Job, JobRequest
 from pixeldojo.jobs.service import JobsService
 from pixeldojo.jobs.states import Step
+from pixeldojo.jobs.watch import JobWatch
 from pixeldojo.webhooks.service import WebhooksService
 
 BASE_URL: Final = "http://dojo.test"
@@ -80,6 +81,7 @@ class Stores:
             ending=self.ending,
             engine=self.engine,
             clock=self.clock,
+            watch=JobWatch(self.database, self.engine, self.clock),
             base_url=BASE_URL,
             retention=RETENTION,
         )

@@ -41,7 +41,7 @@ async def test_when_the_time_is_over_the_answer_is_the_202(dojo: Dojo, caller: C
     waiting, job_id = await begin(dojo, caller, "wait=2")
     await dojo.accepted(job_id)
     while not waiting.done():
-        await dojo.clock.until_sleeping()
+        await dojo.clock.until_sleeping(2)  # who waits, and who looks for all that wait
         dojo.clock.advance(0.25)
         await asyncio.sleep(0)
         if dojo.clock.monotonic() >= 2:

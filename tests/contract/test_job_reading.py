@@ -167,9 +167,9 @@ async def test_waiting_hears_of_an_end_on_another_node_within_a_second(stores: S
     job = await stores.at(key, Step.COLLECT)
     waiting = asyncio.create_task(stores.jobs.wait(key, job.id, 600))
     for _ in range(40):
-        await stores.clock.until_sleeping()
+        await stores.clock.until_sleeping(2)  # who waits, and who looks for all that wait
         stores.clock.advance(1)
-    await stores.clock.until_sleeping()
+    await stores.clock.until_sleeping(2)
     await other_node.claims.complete(job, [], 0)
     await other_node.engine.close()
     assert not waiting.done()
@@ -183,7 +183,7 @@ async def test_waiting_is_over_when_its_time_is(stores: Stores, key: ApiKey) -> 
     job_id = await stores.create(key)
     waiting = asyncio.create_task(stores.jobs.wait(key, job_id, 2))
     for _ in range(8):
-        await stores.clock.until_sleeping()
+        await stores.clock.until_sleeping(2)
         assert not waiting.done()
         stores.clock.advance(0.25)
 

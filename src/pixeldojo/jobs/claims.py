@@ -118,7 +118,10 @@ class JobClaims:
                 )
             return moved
 
-        return self._held(await self._database.write(work), job)
+        held = self._held(await self._database.write(work), job)
+        if held.status != job.status:
+            self._ending.tell(job.id)
+        return held
 
     async def accept(self, job: Job, operation: JsonObject, upstream_id: str) -> Job:
         """Keep the handle of work that the upstream accepted."""
@@ -162,12 +165,16 @@ class JobClaims:
                 await store.update_attempt(connection, job.attempt_id, changes)
             return moved
 
-        return self._held(await self._database.write(work), job)
+        held = self._held(await self._database.write(work), job)
+        self._ending.tell(job.id)
+        return held
 
     async def change(self, job: Job, **changes: Any) -> Job:
         """Keep what a worker found out on the way: `input_files`, `progress`, `failures`."""
         if not await self._database.write(lambda connection: store.change(connection, job, changes)):
             raise LeaseLost(job.id)
+        if "progress" in changes:
+            self._ending.tell(job.id)
         return replace(job, **changes)
 
     async def attempts(self, job: Job) -> list[UpstreamAttempt]:

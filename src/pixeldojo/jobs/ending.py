@@ -18,7 +18,7 @@ from pixeldojo.db.answers import extend_answers, forget_answers
 from pixeldojo.db.engine import Database
 from pixeldojo.engine import Engine, Hint
 from pixeldojo.jobs import store
-from pixeldojo.jobs.job import Job
+from pixeldojo.jobs.job import Job, moved
 from pixeldojo.jobs.present import job_json, webhook_body
 from pixeldojo.jobs.states import JobStatus
 from pixeldojo.webhooks.service import WebhooksService
@@ -100,8 +100,13 @@ class JobEnding:
     async def announce(self, job_id: str, delivery_id: str | None) -> None:
         """Tell those who wait for the job, and the worker that delivers its webhook; after the commit."""
         self._engine.notify(job_id)
+        self.tell(job_id)
         if delivery_id is not None:
             await self._engine.announce(Hint.DELIVERY, delivery_id)
+
+    def tell(self, job_id: str) -> None:
+        """Tell those who follow the job that its status or progress changed; after the commit."""
+        self._engine.notify(moved(job_id))
 
     async def purge_expired(self, limit: int) -> int:
         """Delete files, input and pending webhooks of jobs whose time is over; return how many jobs."""

@@ -12,6 +12,14 @@ from pixeldojo.jobs.states import JobStatus, Step
 # A hint is on its way for this long before the sweep takes it for lost.
 HINT_GRACE = timedelta(seconds=5)
 
+JobView = tuple[JobStatus, float | None]
+"""What those who follow a job are told of: status and progress, 0 to 1."""
+
+
+def moved(job_id: str) -> str:
+    """Return the subject of news that a job's status or progress changed. Its id alone is its worker's subject."""
+    return f"moved {job_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

@@ -5,7 +5,7 @@ job ends in `ending.py`; HTTP is the API's.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -40,6 +40,7 @@ from pixeldojo.jobs.ending import JobEnding
 from pixeldojo.jobs.job import HINT_GRACE, Job, JobFilter, JobRequest
 from pixeldojo.jobs.present import job_json
 from pixeldojo.jobs.states import JobStatus, Step
+from pixeldojo.jobs.watch import JobWatch
 from pixeldojo.webhooks.service import WebhooksService
 from pixeldojo.webhooks.store import Delivery
 
@@ -76,6 +77,7 @@ class JobsService:
         ending: JobEnding,
         engine: Engine,
         clock: Clock,
+        watch: JobWatch,
         base_url: str,
         retention: timedelta,
     ) -> None:
@@ -86,6 +88,7 @@ class JobsService:
         self._ending = ending
         self._engine = engine
         self._clock = clock
+        self._watch = watch
         self._base_url = base_url
         self._retention = retention
 
@@ -218,17 +221,32 @@ class JobsService:
     async def wait(self, key: ApiKey, job_id: str, seconds: float) -> Job:
         """Return the job once it has ended, or as it stands after that many seconds."""
         until = self._clock.monotonic() + seconds
-        pause = 0.25
-        async with self._engine.listen(job_id) as moved:
+        async with self._watch.follow(job_id) as follower:
             while True:
-                moved.clear()
+                follower.news.clear()
                 job = await self.get(key, job_id)
                 left = until - self._clock.monotonic()
                 if job.status.is_terminal or left <= 0:
                     return job
-                # The event tells of this process; the pause bounds how late we hear of another one.
-                await self._clock.wait(moved, min(pause, left))
-                pause = min(pause * 2, 1.0)
+                follower.see(job)
+                await self._clock.wait(follower.news, left)
+
+    async def follow(self, key: ApiKey, job_id: str) -> AsyncIterator[Job]:
+        """Yield the job as it stands, then whenever its status or progress has changed, last when it has ended.
+
+        Raises:
+            NotFound, Expired: as `get`; also on the way, when the job's time is over.
+        """
+        async with self._watch.follow(job_id) as follower:
+            while True:
+                follower.news.clear()
+                job = await self.get(key, job_id)
+                if follower.seen != (job.status, job.progress):
+                    follower.see(job)
+                    yield job
+                if job.status.is_terminal:
+                    return
+                await follower.news.wait()
 
     # What callers may ask of a job
 

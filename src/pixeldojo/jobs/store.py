@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pixeldojo.core.errors import JobFailureCode
 from pixeldojo.db.tables import jobs, upstream_attempts
-from pixeldojo.jobs.job import Job, JobFilter
+from pixeldojo.jobs.job import Job, JobFilter, JobView
 from pixeldojo.jobs.states import JobStatus, Step, sources_of
 
 _IDS_AT_ONCE = 500
@@ -200,6 +200,16 @@ async def expired_jobs(connection: AsyncConnection, now: datetime, limit: int) -
         .limit(limit)
     )
     return [_job(row) for row in await connection.execute(query)]
+
+
+async def views(connection: AsyncConnection, job_ids: Sequence[str]) -> dict[str, JobView]:
+    """Return status and progress of jobs, by job."""
+    found: dict[str, JobView] = {}
+    for start in range(0, len(job_ids), _IDS_AT_ONCE):
+        some = job_ids[start : start + _IDS_AT_ONCE]
+        query = select(jobs.c.id, jobs.c.status, jobs.c.progress).where(jobs.c.id.in_(some))
+        found |= {row.id: (JobStatus(row.status), row.progress) for row in await connection.execute(query)}
+    return found
 
 
 async def unpurged_jobs(connection: AsyncConnection, job_ids: Collection[str]) -> set[str]:

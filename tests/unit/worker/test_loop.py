@@ -13,6 +13,7 @@ from pixeldojo.engine import open_engine
 from pixeldojo.jobs.job import HINT_GRACE
 from pixeldojo.jobs.service import CancelResult, JobsService
 from pixeldojo.jobs.states import Step
+from pixeldojo.jobs.watch import JobWatch
 from pixeldojo.providers.contract import Finished, Operation, Running, UpstreamErrorKind
 
 
@@ -140,7 +141,7 @@ async def test_leases_outlast_a_moment_without_a_database(shop: Workshop, key: A
     shop.upstream.to_check = [Running(poll_after_seconds=30.0)]
     async with shop.running(worker):
         await worker.take(job_id)
-        await shop.clock.until_sleeping(5)
+        await shop.clock.until_sleeping(6)
         shop.break_writes(Fault(away()))
         await shop.pass_time(20)
         lease = (await shop.job(job_id)).lease_until
@@ -290,14 +291,16 @@ async def test_a_wish_that_comes_while_the_job_is_looked_up_is_heard(shop: Works
 
 async def test_a_wish_told_to_another_node_is_heard_when_leases_are_renewed(shop: Workshop, key: ApiKey) -> None:
     stores = shop.stores
+    engine = open_engine(None)
     elsewhere = JobsService(
         database=stores.database,
         credits=stores.credits,
         assets=stores.assets,
         webhooks=stores.webhooks,
         ending=stores.ending,
-        engine=open_engine(None),
+        engine=engine,
         clock=shop.clock,
+        watch=JobWatch(stores.database, engine, shop.clock),
         base_url=BASE_URL,
         retention=RETENTION,
     )
@@ -306,7 +309,7 @@ async def test_a_wish_told_to_another_node_is_heard_when_leases_are_renewed(shop
     shop.upstream.to_check = [Running(poll_after_seconds=30.0)]
     async with shop.running(worker):
         await worker.take(job_id)
-        await shop.clock.until_sleeping(5)
+        await shop.clock.until_sleeping(6)
         await elsewhere.cancel(key, job_id)
         await shop.pass_time(5)
         await shop.until_dropped(worker)

@@ -95,12 +95,12 @@ async def test_hints_beyond_the_bound_are_dropped_and_the_sweep_brings_the_jobs(
     assert announced == ids[:3]
     sweeping = asyncio.create_task(shop.sweep().run_forever())
     for _ in range(10):
-        await shop.clock.until_sleeping(3)
+        await shop.clock.until_sleeping(4)
         shop.clock.advance(TICK)
         await settled()
     async with asyncio.timeout(10):
         while {(await shop.job(job_id)).status for job_id in ids} != {"completed"}:
-            await shop.clock.until_sleeping(3)
+            await shop.clock.until_sleeping(4)
             shop.clock.advance(TICK)
     assert len(shop.upstream.calls) == 8
     sweeping.cancel()
@@ -203,7 +203,7 @@ async def test_nothing_waits_for_deleting(shop: Workshop, key: ApiKey) -> None:
 async def test_a_sweep_ends_when_it_is_cancelled(shop: Workshop) -> None:
     sweep: Sweep = shop.sweep()
     sweeping = asyncio.create_task(sweep.run_forever())
-    await shop.clock.until_sleeping(3)
+    await shop.clock.until_sleeping(4)
     sweeping.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sweeping

@@ -2,13 +2,11 @@
 
 A hint may be lost or come twice: the row is the truth, and the sweep finds what no hint announced. So a hint is
 acknowledged as soon as a worker has taken the job in, and hints beyond a bound are dropped, not queued.
-
-Also tells listeners in this process that a job moved, so that those who wait need not poll hard.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
 from enum import StrEnum
 
 from taskiq import AsyncBroker, InMemoryBroker
@@ -16,6 +14,7 @@ from taskiq.kicker import AsyncKicker
 from taskiq.receiver import Receiver
 
 from pixeldojo.core.errors import ConfigurationError
+from pixeldojo.engine.news import News
 
 _QUEUE_NAME = "pixeldojo"
 _WAITING_HINTS_LIMIT = 10_000
@@ -44,6 +43,7 @@ class Engine:
         self,
         broker: AsyncBroker,
         ping: Callable[[], Awaitable[None]],
+        news: News | None = None,
         *,
         waiting_hints_limit: int = _WAITING_HINTS_LIMIT,
         announce_seconds: float = _ANNOUNCE_SECONDS,
@@ -51,6 +51,7 @@ class Engine:
     ) -> None:
         self._broker = broker
         self._ping = ping
+        self._news = news or News()
         self._waiting_hints_limit = waiting_hints_limit
         self._announce_seconds = announce_seconds
         self._pause_seconds = pause_seconds
@@ -60,7 +61,6 @@ class Engine:
         self._taking_in: set[asyncio.Task[object]] = set()
         self._handled: set[Hint] = set()
         self._waiting = 0
-        self._listeners: dict[str, set[asyncio.Event]] = {}
 
     @property
     def is_in_process(self) -> bool:
@@ -86,6 +86,7 @@ class Engine:
         """Connect; with handlers named, begin to receive."""
         if self._handled and not self.is_in_process:
             self._broker.is_worker_process = True
+        self._news.start()
         await self._broker.startup()
         if self._handled and not self.is_in_process:
             self._receiver = asyncio.create_task(self._receive(), name="hint-receiver")
@@ -108,6 +109,7 @@ class Engine:
             task.cancel()
         await self.stop_receiving()
         await asyncio.gather(*self._taking_in, return_exceptions=True)
+        await self._news.close()
         await self._broker.shutdown()
 
     def _taken_in(self, task: asyncio.Task[object]) -> None:
@@ -148,23 +150,18 @@ class Engine:
         """Return when hints can be sent; raise what went wrong otherwise."""
         await self._ping()
 
-    def notify(self, subject_id: str) -> None:
-        """Wake everyone in this process who listens for changes of a job."""
-        for listener in self._listeners.get(subject_id, ()):
-            listener.set()
+    @property
+    def is_hearing(self) -> bool:
+        """Whether what other processes `notify` arrives here just now."""
+        return self._news.is_hearing
 
-    @asynccontextmanager
-    async def listen(self, subject_id: str) -> AsyncIterator[asyncio.Event]:
-        """Give an event that is set whenever the job changes in this process."""
-        listener = asyncio.Event()
-        self._listeners.setdefault(subject_id, set()).add(listener)
-        try:
-            yield listener
-        finally:
-            listeners = self._listeners[subject_id]
-            listeners.discard(listener)
-            if not listeners:
-                del self._listeners[subject_id]
+    def notify(self, subject: str) -> None:
+        """Wake everyone who listens for a subject, in other processes too where there is a broker between them."""
+        self._news.tell(subject)
+
+    def listen(self, subject: str) -> AbstractAsyncContextManager[asyncio.Event]:
+        """Give an event that is set whenever somebody notifies the subject. Some news may be lost: look as well."""
+        return self._news.listen(subject)
 
 
 def open_engine(address: str | None) -> Engine:
@@ -182,6 +179,8 @@ def open_engine(address: str | None) -> Engine:
     from redis.asyncio import Redis  # noqa: PLC0415  only a scaled-out set-up pays for the import
     from redis.exceptions import RedisError  # noqa: PLC0415  as above
     from taskiq_redis import RedisStreamBroker  # noqa: PLC0415  as above
+
+    from pixeldojo.engine.redis_wire import RedisWire  # noqa: PLC0415  as above
 
     url = address.replace("valkey://", "redis://", 1)
 
@@ -202,7 +201,7 @@ def open_engine(address: str | None) -> Engine:
         socket_timeout=None,
         socket_keepalive=True,
     )
-    return Engine(broker, ping)
+    return Engine(broker, ping, News(RedisWire(url)))
 
 
 async def _always_there() -> None:
