@@ -9,7 +9,6 @@ from ipaddress import ip_network
 from fastapi import FastAPI
 from structlog.typing import FilteringBoundLogger
 
-from pixeldojo.accounts.service import AccountsService
 from pixeldojo.api.app import build_app
 from pixeldojo.api.services import Services
 from pixeldojo.assets.service import AssetsService
@@ -18,23 +17,22 @@ from pixeldojo.catalog.load import Catalog, load_catalog
 from pixeldojo.catalog.schema import Model
 from pixeldojo.core.clock import Clock, SystemClock
 from pixeldojo.core.data_dir import make_data_dir, make_scratch_dir, read_server_secret
-from pixeldojo.core.errors import ConfigurationError
 from pixeldojo.core.ids import IdKind, new_id
 from pixeldojo.core.settings import Settings
-from pixeldojo.credits.service import CreditsService
-from pixeldojo.db.engine import Database, open_database
-from pixeldojo.db.migrate import current_revision, migrate, newest_revision
+from pixeldojo.db.engine import open_database
+from pixeldojo.db.migrate import current_revision, migrate, newest_revision, require_newest_revision
 from pixeldojo.engine import Engine, Hint, open_engine
-from pixeldojo.jobs.audit import LedgerAudit
 from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.ending import JobEnding
 from pixeldojo.jobs.service import JobsService
 from pixeldojo.jobs.states import Step
+from pixeldojo.jobs.watch import JobWatch
 from pixeldojo.limiter import Limiter, open_limiter
 from pixeldojo.media.pool import MediaPool
 from pixeldojo.net.addresses import AddressPolicy, RefusedAddress
 from pixeldojo.net.client import OutboundClient
 from pixeldojo.net.fetch import Fetcher
+from pixeldojo.office import Office, build_office
 from pixeldojo.providers.contract import HttpClient, Provider
 from pixeldojo.providers.registry import build_upstreams
 from pixeldojo.providers.sandbox import SandboxProvider, parse_rehearsal
@@ -54,16 +52,6 @@ from pixeldojo.worker.sweep import Sweep
 from pixeldojo.worker.team import WorkerTeam
 
 _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-
-
-@dataclass(frozen=True, slots=True)
-class Office:
-    """What operator commands work with: the database's services, without HTTP and workers."""
-
-    database: Database
-    accounts: AccountsService
-    credits: CreditsService
-    audit: LedgerAudit
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,32 +87,6 @@ class _Parts:
     @property
     def retention(self) -> timedelta:
         return timedelta(hours=self.settings.retention_hours)
-
-
-@asynccontextmanager
-async def open_office(settings: Settings) -> AsyncIterator[Office]:
-    """Give the services that operator commands need; the database must be up to date."""
-    secret = read_server_secret(settings)
-    database = open_database(settings.database_address)
-    try:
-        await require_newest_revision(database)
-        yield _build_office(database, SystemClock(), secret)
-    finally:
-        await database.close()
-
-
-async def require_newest_revision(database: Database) -> None:
-    """Return when the database has this version's tables.
-
-    Raises:
-        ConfigurationError: if it has not; says what to run.
-    """
-    found = await current_revision(database)
-    if found != newest_revision():
-        raise ConfigurationError(
-            f"The database is at revision {found or 'none'} and this version needs {newest_revision()}. "
-            "Run `pixeldojo-server migrate` (`pixeldojo-server up` does it by itself)."
-        )
 
 
 async def prepare_embedded(settings: Settings) -> None:
@@ -183,7 +145,7 @@ async def _open_parts(
     stack.push_async_callback(http.close)
     upstreams = build_upstreams(settings)
     blobs = open_blobs(settings.blobs_address, scratch=make_scratch_dir(settings))
-    office = _build_office(database, clock, secret)
+    office = build_office(database, clock, secret)
     assets = AssetsService(database, blobs, clock, settings.base_url)
     webhooks = WebhooksService(database, clock)
     ending = JobEnding(
@@ -212,11 +174,6 @@ async def _open_parts(
         webhooks=webhooks,
         ending=ending,
     )
-
-
-def _build_office(database: Database, clock: Clock, secret: bytes) -> Office:
-    accounts = AccountsService(database, clock, secret)
-    return Office(database, accounts, CreditsService(database, clock), LedgerAudit(database))
 
 
 async def _build_team(parts: _Parts, stack: AsyncExitStack) -> WorkerTeam:
@@ -332,6 +289,7 @@ def _build_services(parts: _Parts) -> Services:
         ending=parts.ending,
         engine=parts.engine,
         clock=parts.clock,
+        watch=JobWatch(database, parts.engine, parts.clock),
         base_url=parts.settings.base_url,
         retention=parts.retention,
     )
