@@ -125,8 +125,10 @@ async def test_every_address_that_a_text_tells_to_read_is_there(dojo: Dojo, targ
     section = text[text.index("## Links") :]
     addresses = re.findall(rf"{re.escape(BASE_URL)}\S*", section)
     assert len(addresses) >= 3
+    # Pages for people are no operations, so nothing is held against the OpenAPI document here.
+    reader = Client(dojo._app, lambda _reply: None)
     for address in addresses:
-        assert await answered(dojo.stranger, address) == 200, address
+        assert await answered(reader, address) == 200, address
 
 
 @pytest.mark.parametrize(("given", "nearest"), [("flux-1.1-por", "flux-1.1-pro"), ("veo3.1-fast", "veo-3.1-fast")])

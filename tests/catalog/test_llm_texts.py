@@ -26,6 +26,7 @@ FACTS = ServerFacts(
         Endpoint("GET", "/api/v1/models", "List models"),
         Endpoint("POST", "/api/v1/jobs/{jobId}/cancel", "Cancel a job"),
     ),
+    pages=(("Documentation", "https://dojo.example.com/pages"),),
     rate_per_minute=61,
     public_rate_per_minute=607,
     retention_hours=12.5,
@@ -147,6 +148,7 @@ def test_what_it_says_of_the_server_is_what_it_was_told(text: str) -> None:
         "may have 7 MB, a media file 11 MB",
         f"for 1 of the {len(MODELS)} models",
         "- `POST /api/v1/jobs/{jobId}/cancel` — Cancel a job",
+        "- Documentation: https://dojo.example.com/pages",
     ):
         assert told in text
     assert "pixeldojo.ai" not in text

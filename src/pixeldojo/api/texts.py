@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
 from fastapi.responses import Response
+from fastapi.routing import iter_route_contexts
 
 from pixeldojo.api.auth import count_public, services_of
 from pixeldojo.api.models import ModelId
@@ -26,6 +27,7 @@ from pixeldojo.catalog.schema import Model
 from pixeldojo.catalog.server_facts import Endpoint, ServerFacts
 
 _API: Final = "/api/v1"
+_PAGES: Final = (("API Platform", "/api-platform"), ("Documentation", "/api-platform/documentation"))
 _FOR_UPSTREAMS: Final = "callbacks"
 # Markdown, under names that end in .txt: browsers show it, and a program that asked for text gets text.
 _TEXT: Final = "text/plain; charset=utf-8"
@@ -52,6 +54,7 @@ class Texts:
         return ServerFacts(
             base_url=self._base,
             endpoints=tuple(_endpoints(self._app)),
+            pages=tuple(_pages(self._app, self._base)),
             rate_per_minute=settings.rate_per_minute,
             public_rate_per_minute=settings.public_rate_per_minute,
             retention_hours=settings.retention_hours,
@@ -163,6 +166,11 @@ def _endpoints(app: FastAPI) -> list[Endpoint]:
         for method in sorted(context.methods or ())
         if str(context.path_format).startswith(f"{_API}/") and _FOR_UPSTREAMS not in context.tags
     ]
+
+
+def _pages(app: FastAPI, base: str) -> list[tuple[str, str]]:
+    there = {context.path_format for context in iter_route_contexts(app.routes)}
+    return [(name, f"{base}{path}") for name, path in _PAGES if path in there]
 
 
 def _linkset(base: str) -> dict[str, object]:

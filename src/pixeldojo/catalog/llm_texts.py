@@ -55,7 +55,7 @@ ERRORS: tuple[tuple[type[PixelDojoError], str], ...] = (
     (Expired, "The job or file was deleted, by its age or by request"),
     (RateLimitExceeded, "Too many requests; wait the seconds that `Retry-After` says"),
     (InternalError, "A fault of the server; `requestId` finds it in its log"),
-    (Forbidden, "The key lacks the scope for this, or has reached its spend cap"),
+    (Forbidden, "The key may not do this: it lacks a scope, has reached its spend cap, or is of the wrong mode"),
     (MethodNotAllowed, "The address does not take that method; `Allow` lists those it takes"),
     (Conflict, "A job in that state cannot do this, or a request with the same Idempotency-Key is still under way"),
     (PayloadTooLarge, "The body is over the limit; send large media as an address"),
@@ -279,10 +279,12 @@ def _numbered(lines: Iterable[str]) -> str:
 
 def _links(catalog: Catalog, facts: ServerFacts) -> str:
     base = facts.base_url
-    return f"""## Links
-
-- Models: {base}/api/v1/models
-- One model in words: {base}/llm/{example_run(catalog).model_id}.txt
-- OpenAPI Spec: {base}/api/openapi
-- llms.txt: {base}/llms.txt
-- API catalog (RFC 9727): {base}/.well-known/api-catalog"""
+    addresses = (
+        *facts.pages,
+        ("Models", f"{base}/api/v1/models"),
+        ("One model in words", f"{base}/llm/{example_run(catalog).model_id}.txt"),
+        ("OpenAPI Spec", f"{base}/api/openapi"),
+        ("llms.txt", f"{base}/llms.txt"),
+        ("API catalog (RFC 9727)", f"{base}/.well-known/api-catalog"),
+    )
+    return "## Links\n\n" + "\n".join(f"- {name}: {address}" for name, address in addresses)

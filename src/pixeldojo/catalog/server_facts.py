@@ -21,7 +21,8 @@ class ServerFacts:
 
     Attributes:
         base_url: Address that clients use, without a slash at the end.
-        endpoints: Every route under /api/v1.
+        endpoints: Every route under /api/v1 that callers use.
+        pages: Name and address of each page for people that stands beside these texts.
         rate_per_minute: Requests a minute for a key that has no rate of its own.
         public_rate_per_minute: Requests a minute from one address where no key is needed.
         retention_hours: How long a job and its files live after it ended.
@@ -33,6 +34,7 @@ class ServerFacts:
 
     base_url: str
     endpoints: tuple[Endpoint, ...]
+    pages: tuple[tuple[str, str], ...]
     rate_per_minute: int
     public_rate_per_minute: int
     retention_hours: float

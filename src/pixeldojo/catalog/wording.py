@@ -7,7 +7,7 @@ Owns sentences for people and programs that read instead of parse. Leaves saying
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Final, assert_never
 
 from pixeldojo.catalog.conditions import describe, either, joined
 from pixeldojo.catalog.inputs import read_input
@@ -26,8 +26,8 @@ from pixeldojo.catalog.rules import AreaRule, ChooseRule, Rule, SameLengthRule, 
 from pixeldojo.catalog.schema import Model
 from pixeldojo.core.money import MILLICREDITS_PER_CREDIT, credits_text
 
-_KINDS = {"image": "an image", "video": "a video", "audio": "an audio file", "model3d": "a 3D model"}
-_NOT_OFFERED = "-"
+_KINDS: Final = {"image": "an image", "video": "a video", "audio": "an audio file", "model3d": "a 3D model"}
+_NOT_OFFERED: Final = "-"
 
 
 @dataclass(frozen=True, slots=True)
