@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 from tests.emulators.emulator import Answer, Emulator, Refusal, Work, read_json_object
 from tests.emulators.trouble import Trouble
 
@@ -65,6 +65,7 @@ class ReplicateEmulator(Emulator):
         return [
             web.post("/v1/predictions", self._submit_version),
             web.post("/v1/models/{owner}/{name}/predictions", self._submit_model),
+            web.get("/v1/models/{owner}/{name}/versions/{version}", self._get_version),
             web.get("/v1/predictions/{id}", self._get),
             web.post("/v1/predictions/{id}/cancel", self._cancel),
             web.post("/v1/files", self._upload),
@@ -87,6 +88,14 @@ class ReplicateEmulator(Emulator):
     async def _give_secret(self, request: web.Request) -> Answer:
         self._check_key(request)
         return web.json_response({"key": f"whsec_{base64.b64encode(self.secret).decode()}"})
+
+    async def _get_version(self, request: web.Request) -> Answer:
+        self._check_key(request)
+        version = request.match_info["version"]
+        if f"{request.match_info['owner']}/{request.match_info['name']}:{version}" not in self.kinds:
+            raise Refusal(*_problem(404, "Not found", "The requested resource could not be found."))
+        described = {"id": version, "created_at": _MOMENT, "cog_version": "0.14.0", "openapi_schema": {}}
+        return web.json_response(described)
 
     async def _submit_model(self, request: web.Request) -> Answer:
         endpoint = f"{request.match_info['owner']}/{request.match_info['name']}"
@@ -136,18 +145,18 @@ class ReplicateEmulator(Emulator):
         self._check_key(request)
         if request.content_type != "multipart/form-data":
             raise _invalid("- content is required, as multipart/form-data\n")
-        part = await (await request.multipart()).next()
-        if not isinstance(part, BodyPartReader) or part.name != "content":
-            raise _invalid("- content is required\n")
-        content = bytes(await part.read())
+        part = (await request.post()).get("content")
+        if not isinstance(part, web.FileField):
+            raise _invalid("- content is required, as a file\n")
+        content = part.file.read()
         if len(content) > _LARGEST_FILE:
             raise Refusal(*_problem(413, "Content too large", "A file has at most 100 MB."))
         file_id = secrets.token_hex(13)
         self.uploads[file_id] = content
         described = {
             "id": file_id,
-            "name": part.filename or "file",
-            "content_type": part.headers.get("Content-Type", "application/octet-stream"),
+            "name": part.filename,
+            "content_type": part.content_type,
             "size": len(content),
             "etag": file_id,
             "checksums": {"sha256": hashlib.sha256(content).hexdigest()},
