@@ -12,7 +12,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "cli": frozenset({"fastapi", "pydantic", "rich", "sqlalchemy", "structlog", "typer", "uvicorn", "uvloop"}),
     "bootstrap": frozenset({"fastapi", "structlog"}),
     "office": frozenset(),
-    "api": frozenset({"fastapi", "pydantic", "starlette", "structlog"}),
+    "api": frozenset({"fastapi", "jinja2", "pydantic", "starlette", "structlog"}),
     "worker": frozenset({"structlog"}),
     "jobs": frozenset({"sqlalchemy"}),
     "credits": frozenset({"sqlalchemy"}),

@@ -19,6 +19,7 @@ from pixeldojo import __version__
 NAMED_NOT_IMPORTED: Mapping[str, str] = {
     "aiosqlite": '"sqlite+aiosqlite"',
     "asyncpg": '"postgresql+asyncpg"',
+    "fastapi-offline": 'files("fastapi_offline")',
     "httptools": 'http="httptools"',
 }
 # Installed together with the one that stands in pyproject.toml, in the exact version that it needs.

@@ -7,6 +7,7 @@ from pixeldojo.api import assets, callbacks, credits, estimates, health, jobs, m
 from pixeldojo.api.errors import install_error_handlers
 from pixeldojo.api.middleware import RequestFrame
 from pixeldojo.api.openapi import routes as openapi
+from pixeldojo.api.pages import routes as pages
 from pixeldojo.api.services import Services
 
 
@@ -29,10 +30,12 @@ def build_app(services: Services) -> FastAPI:
         app.include_router(resource.router, prefix="/api/v1")
     app.include_router(openapi.router, prefix="/api")
     app.include_router(texts.router)
+    app.include_router(pages.router)
     app.include_router(assets.router)
     app.include_router(health.router)
     install_error_handlers(app, services.log)
     app.add_middleware(RequestFrame, services=services)
     app.state.document = openapi.Document(app, services.catalog, services.settings.base_url)
     app.state.texts = texts.Texts(app, services)
+    app.state.pages = pages.Pages(services)
     return app

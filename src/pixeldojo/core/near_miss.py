@@ -11,5 +11,11 @@ _COMPARED_CHARACTERS = 80
 
 def nearest(word: str, known: Sequence[str], likeness: float = 0.6) -> str:
     """Return `; did you mean "x"?` for the nearest known word that is at least so like it (0..1), or nothing."""
+    near = near_word(word, known, likeness)
+    return f'; did you mean "{near}"?' if near else ""
+
+
+def near_word(word: str, known: Sequence[str], likeness: float = 0.6) -> str | None:
+    """Return the nearest known word that is at least so like it (0..1), or None."""
     close = difflib.get_close_matches(word[:_COMPARED_CHARACTERS], known, n=1, cutoff=likeness)
-    return f'; did you mean "{close[0]}"?' if close else ""
+    return close[0] if close else None
