@@ -1,7 +1,7 @@
 """Whether the parts of one model's file fit together.
 
 Owns every check that needs more than one key: defaults within limits, prices that cover what can be asked, size
-tables that cover what can be shown, words for upstreams that do not collide. The first finding stops the start.
+tables that cover what can be shown, words for upstreams that do not collide. A finding stops the start.
 Leaves the shape of each table to its own module.
 """
 
@@ -20,7 +20,7 @@ from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.request_schema import ITEMS_MAXIMUM, object_schema
 from pixeldojo.catalog.rules import ChooseRule, Rule, WhenRule, names
 from pixeldojo.catalog.schema import Model, Send, SizeBinding, Upstream
-from pixeldojo.catalog.toml_file import refuse
+from pixeldojo.catalog.toml_file import refuse_any
 from pixeldojo.core.errors import ValidationError
 from pixeldojo.core.json_types import JsonValue
 from pixeldojo.core.near_miss import nearest
@@ -39,29 +39,28 @@ def check_names(parameters: Sequence[Parameter], rules: Sequence[Rule], file: st
     """Check that every name stands for one parameter, and that rules and conditions name only those.
 
     Raises:
-        ConfigurationError: for the first that does not.
+        ConfigurationError: naming each that does not.
     """
-    for place, reason in _names_findings(parameters, rules):
-        refuse(file, place, reason)
+    refuse_any(file, _names_findings(parameters, rules))
 
 
 def check_model(model: Model, file: str) -> None:
     """Check a whole model whose names are known to be right.
 
     Raises:
-        ConfigurationError: for the first thing that does not fit.
+        ConfigurationError: naming everything that the first failing check finds; what comes after it relies on it.
     """
     checks: tuple[Callable[[Model], Findings], ...] = (
         _parameter_findings,
         _rule_findings,
         price_findings,
         output_findings,
+        _route_findings,
         _upstream_findings,
         _example_findings,
     )
     for check in checks:
-        for place, reason in check(model):
-            refuse(file, place, reason)
+        refuse_any(file, check(model))
 
 
 def derive_example(parameters: Sequence[Parameter]) -> dict[str, JsonValue]:
@@ -220,11 +219,14 @@ def _rule_findings(model: Model) -> Findings:
                 yield place, "says when, but not what: give allow, needs or refuses"
 
 
-def _upstream_findings(model: Model) -> Findings:
+def _route_findings(model: Model) -> Findings:
     if not model.upstreams and model.sandbox_only is None:
         yield "upstreams", "is missing; give at least one, or say in sandbox_only why there is none"
     if model.upstreams and model.sandbox_only is not None:
         yield "sandbox_only", "is for models without upstreams; drop it, or the upstreams"
+
+
+def _upstream_findings(model: Model) -> Findings:
     for index, upstream in enumerate(model.upstreams):
         place = f"upstreams[{index}] ({upstream.provider})"
         if upstream.when:

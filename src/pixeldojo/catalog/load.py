@@ -21,7 +21,7 @@ from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.price_rules import PriceRule
 from pixeldojo.catalog.rules import Rule
 from pixeldojo.catalog.schema import Confidence, Feature, Model, Section, Task, Upstream, UseCase
-from pixeldojo.catalog.toml_file import FileTable, read_table, read_toml, refuse
+from pixeldojo.catalog.toml_file import FileTable, each, read_table, read_toml, refuse
 from pixeldojo.core.errors import NotFound
 from pixeldojo.core.json_types import JsonObject, JsonValue
 from pixeldojo.core.near_miss import nearest
@@ -91,17 +91,17 @@ def load_catalog(folder: Path | None = None, compiled: Path | None = None) -> Ca
             files changes, the next call with it is several times as quick. Always reads and checks everything if None.
 
     Raises:
-        ConfigurationError: for the first mistake: file, line or dotted place, reason and remedy.
+        ConfigurationError: with a line for each mistake: file, line or dotted place, reason and remedy.
     """
     root = folder or Path(str(resources.files("pixeldojo.catalog")))
     sources = {**_sources(root, "families"), **_sources(root, "models")}
     kept = None if compiled is None else CompiledFile(compiled, sources)
     models = _read_kept(kept) if kept else None
     if models is None:
-        tables = _read_tables(sources)
-        models = [_checked(model_id, table) for model_id, table in tables.items()]
+        read = _read_models(sources)
+        models = [model for model, _ in read]
         if kept:
-            kept.write(tables)
+            kept.write({model.id: table for model, table in read})
     if not models:
         refuse(str(root), "models", "holds no model; put one .toml file for each model there")
     _refuse_twins(models)
@@ -133,11 +133,16 @@ def _read_kept(kept: CompiledFile) -> list[Model] | None:
     return [_assemble(model_id, file) for model_id, file in written.items()]
 
 
-def _read_tables(sources: Mapping[str, bytes]) -> dict[str, JsonObject]:
-    """Return each model's table by its id, its family merged in."""
-    families = {Path(file).stem: _family(file, text) for file, text in sources.items() if file.startswith("families/")}
-    models = {file: text for file, text in sources.items() if file.startswith("models/")}
-    return {Path(file).stem: _model_table(file, text, families) for file, text in models.items()}
+def _read_models(sources: Mapping[str, bytes]) -> list[tuple[Model, JsonObject]]:
+    """Return each model, checked, with its table, in which its family is merged."""
+    shared = each(_family, {file: text for file, text in sources.items() if file.startswith("families/")})
+    families = {Path(file).stem: family for file, family in shared.items()}
+
+    def read(file: str, content: bytes) -> tuple[Model, JsonObject]:
+        table = _model_table(file, content, families)
+        return _checked(file, table), table
+
+    return list(each(read, {file: text for file, text in sources.items() if file.startswith("models/")}).values())
 
 
 def _family(file: str, content: bytes) -> FamilyFile:
@@ -158,11 +163,10 @@ def _model_table(file: str, content: bytes, families: Mapping[str, FamilyFile]) 
     return table
 
 
-def _checked(model_id: str, table: JsonObject) -> Model:
-    file = f"models/{model_id}.toml"
+def _checked(file: str, table: JsonObject) -> Model:
     written = read_table(ModelFile, table, file)
     check_names(written.parameters, written.rules, file)
-    model = _assemble(model_id, written)
+    model = _assemble(Path(file).stem, written)
     check_model(model, file)
     return model
 

@@ -5,7 +5,7 @@ and remedy. Leaves what the tables mean to the modules that define them.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NoReturn, TypeVar
 
 import tomli
@@ -25,11 +25,38 @@ class FileTable(BaseModel):
 
 
 _Table = TypeVar("_Table", bound=BaseModel)
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 def refuse(file: str, place: str, reason: str) -> NoReturn:
     """Raise the catalog's one error: `file: place: reason`."""
-    raise ConfigurationError(f"{file}: {place}: {reason}" if place else f"{file}: {reason}")
+    raise ConfigurationError(_mistake(file, place, reason))
+
+
+def refuse_any(file: str, findings: Iterable[tuple[str, str]]) -> None:
+    """Raise the error with a line for each finding, a place and a reason; return where there is none."""
+    mistakes = [_mistake(file, place, reason) for place, reason in findings]
+    if mistakes:
+        raise ConfigurationError("\n".join(mistakes))
+
+
+def each(read: Callable[[str, _Item], _Result], items: Mapping[str, _Item]) -> dict[str, _Result]:
+    """Read every item, whatever is wrong with another.
+
+    Raises:
+        ConfigurationError: with every mistake of every item, a line each.
+    """
+    done: dict[str, _Result] = {}
+    mistakes: list[str] = []
+    for name, item in items.items():
+        try:
+            done[name] = read(name, item)
+        except ConfigurationError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise ConfigurationError("\n".join(mistakes))
+    return done
 
 
 def read_toml(content: bytes, file: str) -> dict[str, JsonValue]:
@@ -52,14 +79,22 @@ def read_table(kind: type[_Table], table: JsonObject, file: str, place: str = ""
     """Read a mapping as a table of that kind.
 
     Raises:
-        ConfigurationError: for the first mistake, with its dotted place.
+        ConfigurationError: with a line for each place that is wrong.
     """
     try:
         return kind.model_validate_json(json.dumps(table))
     except ValidationError as error:
-        mistake = error.errors(include_url=False)[0]
-        inner = _place(mistake["loc"], table)
-        refuse(file, ".".join(part for part in (place, inner) if part), _reason(mistake, kind))
+        found: dict[str, str] = {}
+        for mistake in error.errors(include_url=False):
+            inner = _place(mistake["loc"], table)
+            # Of the several shapes a place may have, the first tells what is wrong with it.
+            found.setdefault(".".join(part for part in (place, inner) if part), _reason(mistake, kind))
+        refuse_any(file, found.items())
+        raise AssertionError("a failed validation lists what failed") from error
+
+
+def _mistake(file: str, place: str, reason: str) -> str:
+    return f"{file}: {place}: {reason}" if place else f"{file}: {reason}"
 
 
 def _refuse_dates(value: object, file: str, place: str) -> None:
