@@ -169,6 +169,15 @@ RULES = {
     ("veo-3.1-fast", "When end_image_url is given, give image_url too."),
     ("veo-3.1-fast", 'When image_urls is given, duration must be 8 and aspect_ratio must be "16:9".'),
     ("flux", 'When model is "flux-schnell" or "flux-schnell-lora", leave image_url out.'),
+    (
+        "consistent-characters",
+        'When image_urls has at least 5 items, model must be "nano-banana-pro" or "nano-banana-2": flux-2-dev takes '
+        "four pictures at most.",
+    ),
+    (
+        "xai-image-edit",
+        'When image_urls has at most 1 item, aspect_ratio must be "auto": one picture keeps its own shape.',
+    ),
     ("flux-2-klein-4b", "loras and lora_scales have as many items as one another."),
     (
         "gpt-image-2",

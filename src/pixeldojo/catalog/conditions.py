@@ -4,7 +4,7 @@ Owns deciding and wording them; one language for rules between parameters, param
 the choice of an upstream. Leaves their JSON Schema form to `request_schema`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from pydantic import Field
@@ -51,14 +51,19 @@ def holds(condition: Condition | None, given: JsonObject) -> bool:
     )
 
 
-def describe(condition: Condition) -> str:
-    """Return the condition in words: `aspect_ratio is "custom" and image_url is given`."""
+def describe(condition: Condition, lists: Collection[str] = ()) -> str:
+    """Return the condition in words: `aspect_ratio is "custom" and image_url is given`.
+
+    Args:
+        condition: What to put into words.
+        lists: The parameters that are arrays, whose items are counted.
+    """
     parts = [
         *(f"{name} is {either(values)}" for name, values in condition.one_of.items()),
         *(f"{name} is given" for name in condition.given),
         *(f"{name} is not given" for name in condition.absent),
-        *(f"{name} is at least {n}" for name, n in condition.at_least.items()),
-        *(f"{name} is at most {n}" for name, n in condition.at_most.items()),
+        *(_bounded(name, f"at least {n}", lists) for name, n in condition.at_least.items()),
+        *(_bounded(name, f"at most {n}", lists) for name, n in condition.at_most.items()),
     ]
     return " and ".join(parts)
 
@@ -86,6 +91,12 @@ def _reaches(given: JsonObject, name: str, least: float) -> bool:
 
 def _exceeds(given: JsonObject, name: str, most: float) -> bool:
     return name in given and _amount(given[name]) > most
+
+
+def _bounded(name: str, bound: str, lists: Collection[str]) -> str:
+    if name not in lists:
+        return f"{name} is {bound}"
+    return f"{name} has {bound} item{'' if bound.endswith(' 1') else 's'}"
 
 
 def _amount(value: JsonValue) -> float:

@@ -130,7 +130,8 @@ def _rule(model: Model, rule: Rule) -> str:
         case ChooseRule():
             return f"Give {rule.rule.replace('_', ' ')} of {joined(rule.of, 'or')}"
         case WhenRule():
-            return f"When {describe(rule.when)}, {joined(list(_demands(rule)), 'and')}"
+            lists = {parameter.name for parameter in model.parameters if parameter.is_array}
+            return f"When {describe(rule.when, lists)}, {joined(list(_demands(rule)), 'and')}"
         case TotalRule():
             counted = joined([_counted(model, name) for name in rule.of], "and")
             return f"Together, {counted} come to {_range(rule.minimum or None, rule.maximum)}"
