@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from tests.e2e.harness import Server, call
+from tests.node import NODE
 
 ORIGINAL = Path(__file__).parent / "original"
 OURS = Path(__file__).parents[2] / "docs" / "examples"
 _ORIGINAL_HOST = "https://pixeldojo.ai"
 
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="the JavaScript examples need Node")
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="the shell examples need curl")
 
 
@@ -88,11 +88,10 @@ def test_original_python_example(server: Server, tmp_path: Path) -> None:
     _assert_sunset(job, server)
 
 
-@needs_node
 def test_original_javascript_example(server: Server, tmp_path: Path) -> None:
     before = {job["jobId"] for job in _listed(server)}
     path = _adapted("example.mjs", server, tmp_path)
-    printed = _run("node", str(path), folder=tmp_path, server=server)
+    printed = _run(NODE, str(path), folder=tmp_path, server=server)
     assert "additionalProperties: false" in printed
     assert "image/webp" in printed
     (job,) = [job for job in _listed(server) if job["jobId"] not in before]
@@ -104,7 +103,7 @@ def test_original_javascript_example(server: Server, tmp_path: Path) -> None:
     [
         pytest.param(("bash", str(OURS / "run_model.sh")), marks=needs_curl),
         pytest.param((sys.executable, str(OURS / "run_model.py"))),
-        pytest.param(("node", str(OURS / "run_model.mjs")), marks=needs_node),
+        pytest.param((NODE, str(OURS / "run_model.mjs"))),
     ],
     ids=["shell", "python", "javascript"],
 )

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.harness import Server
+from tests.node import NODE
 from tests.rules.pages import Page
 
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="the JavaScript example needs Node")
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="the shell examples need curl")
 
 
@@ -44,9 +44,8 @@ def test_the_python_example_ends_completed(readme: Page, server: Server) -> None
     assert _run(server, sys.executable, "-c", code).startswith(f"completed ['{server.url}/assets/")
 
 
-@needs_node
 def test_the_javascript_example_ends_completed(readme: Page, server: Server, tmp_path: Path) -> None:
     (code,) = readme.code("javascript")
     path = tmp_path / "example.mjs"
     path.write_text(code)
-    assert _run(server, "node", str(path)).startswith("completed [")
+    assert _run(server, NODE, str(path)).startswith("completed [")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from tests.catalog.llm_document import read_document
 from tests.e2e.harness import Server, call
+from tests.node import NODE
 from tests.rules.pages import Page
 
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="the JavaScript example needs Node")
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="the shell examples need curl")
 
 
@@ -44,11 +44,10 @@ def test_the_python_example_ends_completed(server: Server, tmp_path: Path) -> No
     assert printed.startswith(f"completed {{'images': ['{server.url}/assets/")
 
 
-@needs_node
 def test_the_javascript_example_ends_completed(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "example.mjs"
     path.write_text(_example(server, "javascript"))
-    assert _run(server, tmp_path, "node", str(path)).startswith("completed {")
+    assert _run(server, tmp_path, NODE, str(path)).startswith("completed {")
 
 
 @needs_curl

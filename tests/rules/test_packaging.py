@@ -71,7 +71,7 @@ def test_the_tests_import_nothing_that_is_there_by_chance(
     assert _distributions(test_sources) - asked == set()
 
 
-@pytest.mark.parametrize("lock", ["run.txt", "dev.txt", "uv.txt"])
+@pytest.mark.parametrize("lock", ["run.txt", "dev.txt", "uv.txt", "clients.txt"])
 def test_every_pin_has_its_hashes(repository: Path, lock: str) -> None:
     assert [pin.name for pin in _lock(repository, lock) if not pin.hash_count] == []
 
