@@ -21,7 +21,7 @@ async def well() -> None:
 
 async def test_a_process_that_answers_is_alive_whatever_else_is_broken(dojo: Dojo) -> None:
     dojo.build(readiness={"database": away})
-    dojo.app.state.is_stopping = True
+    dojo.app.state.stopping.set()
     reply = await dojo.stranger.get("/healthz")
     assert (reply.status, reply.json) == (200, {"status": "ok"})
 
@@ -57,7 +57,7 @@ async def test_a_part_that_never_answers_does_not_hold_up_the_others(
 
 
 async def test_a_server_that_stops_takes_no_more_traffic_and_says_why(dojo: Dojo) -> None:
-    dojo.app.state.is_stopping = True
+    dojo.app.state.stopping.set()
     reply = await dojo.stranger.get("/readyz")
     assert reply.status == 503
     assert reply.json == {"status": "unavailable", "checks": {"database": "ok", "blobs": "ok", "server": "stopping"}}

@@ -1,9 +1,11 @@
 """The HTTP application: routers, error handlers, the frame around every request. HTTP and nothing else."""
 
+import asyncio
+
 from fastapi import FastAPI
 
 from pixeldojo import __version__
-from pixeldojo.api import assets, callbacks, credits, estimates, health, jobs, models, runs, texts, webhooks
+from pixeldojo.api import assets, callbacks, credits, estimates, events, health, jobs, models, runs, texts, webhooks
 from pixeldojo.api.errors import install_error_handlers
 from pixeldojo.api.middleware import RequestFrame
 from pixeldojo.api.openapi import routes as openapi
@@ -23,10 +25,11 @@ def build_app(services: Services) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    app.state.is_stopping = False
+    app.state.stopping = asyncio.Event()
+    app.state.event_streams = {}
     app.state.readiness = health.Readiness(services)
     app.state.idempotency_in_flight = set()
-    for resource in (models, runs, estimates, jobs, credits, webhooks, callbacks):
+    for resource in (models, runs, estimates, jobs, events, credits, webhooks, callbacks):
         app.include_router(resource.router, prefix="/api/v1")
     app.include_router(openapi.router, prefix="/api")
     app.include_router(texts.router)

@@ -68,7 +68,7 @@ class HttpServer:
 
     def stop(self) -> None:
         """Take no more connections, finish the requests under way, end."""
-        self._app.state.is_stopping = True
+        self._app.state.stopping.set()
         self._server.should_exit = True
 
 
