@@ -14,6 +14,7 @@ from pixeldojo.catalog.bind import BindingError, bind
 from pixeldojo.catalog.breaches import schema_breaches
 from pixeldojo.catalog.check_output import output_findings
 from pixeldojo.catalog.check_price import price_findings
+from pixeldojo.catalog.check_safety import safety_findings
 from pixeldojo.catalog.conditions import Condition, shown
 from pixeldojo.catalog.inputs import read_input
 from pixeldojo.catalog.parameters import Parameter
@@ -52,6 +53,7 @@ def check_model(model: Model, file: str) -> None:
     """
     checks: tuple[Callable[[Model], Findings], ...] = (
         _parameter_findings,
+        safety_findings,
         _rule_findings,
         price_findings,
         output_findings,
@@ -128,12 +130,6 @@ def _parameter_findings(model: Model) -> Findings:
 
 
 def _one_parameter(parameter: Parameter, place: str) -> Findings:
-    is_switch = parameter.type == "boolean" and any(word in parameter.name for word in ("safety", "nsfw", "moderation"))
-    if is_switch:
-        yield (
-            place,
-            "switches an upstream's safety check, which is never offered; send the safe value as a constant",
-        )
     if (parameter.media is None) != (parameter.role is None):
         yield place, "media and role belong together: what kind of file, and what it is for"
     if parameter.media and parameter.item_type != "string":

@@ -25,7 +25,7 @@ def check_catalog(
 ) -> None:
     """Check every model's file, price and bind its example for each upstream, and list the models.
 
-    A mistake ends it with status 1, the file, the place in it and what would be right.
+    Mistakes end it with status 1: a line for each with the file, the place in it and what would be right.
     """
     from pixeldojo.catalog.load import load_catalog
     from pixeldojo.catalog.price import cost_line
@@ -45,10 +45,12 @@ def check_catalog(
 
 def _upstreams(model: "Model") -> str:
     """Return the providers in order of preference, each once."""
+    if model.sandbox_only:
+        return "sandbox only"
     return ", ".join(dict.fromkeys(upstream.provider for upstream in model.upstreams))
 
 
 def _summary(catalog: "Catalog") -> str:
     levels = Counter(model.confidence.level for model in catalog.models)
-    known = ", ".join(f"{count} {level}" for level, count in sorted(levels.items()))
+    known = ", ".join(f"{levels[level]} {level}" for level in ("documented", "partly", "inferred") if levels[level])
     return f"{len(catalog.models)} models, all of them sound: {known}."
