@@ -37,11 +37,17 @@ _RETRY = b"retry: 1000\n\n"
 _HEARTBEAT = b": still here\n\n"
 _RANKS = {JobStatus.PENDING: 0, JobStatus.PROCESSING: 1, JobStatus.COMPLETED: 2, JobStatus.FAILED: 2}
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_EXAMPLE = """id: 1.500
+event: progress
+data: {"jobId":"job_06fg2m8r3p5t7w9yb1d3f5h7k9mpqrst","status":"processing","progress":0.5}
+
+"""
 _STREAM: Responses = {
     200: {
         "description": "Events until the job has ended: `status` and `progress` with jobId, status and progress (0 to "
         "1, or null), `done` with the whole job. Comments keep the connection alive.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        # OpenAPI 3.1 has no schema for a stream of events: readers disagree whether it is of one or of the whole text.
+        "content": {"text/event-stream": {"example": _EXAMPLE}},
     },
     204: {"description": "Last-Event-ID is that of `done`: there is nothing more to tell. EventSource stops."},
 }
