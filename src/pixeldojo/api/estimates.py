@@ -40,9 +40,9 @@ async def estimate_run(
     """Check the body of a run and price it; no job is made, nothing is charged and nothing is kept.
 
     `creditCost` is what the run would hold. Where a line says `isMaximum`, the length of the finished file decides and
-    the charge may be lower. `upstreams` are tried in that order; none means that a run is answered with 503, since
-    the operator has set up no upstream that takes such a request. Files are looked at only when a job runs, and what
-    one of them is can still rule an upstream out.
+    the charge may be lower. `upstreams` are tried in that order; an empty list means that the operator has set up none
+    that takes such a request, so that it cannot be run with this key. Files are looked at only when a job runs, and
+    what one of them is can still rule an upstream out.
     """
     wanted = await read_run_body(request, api_id)
     model, given = wanted.model, wanted.taken.input

@@ -152,8 +152,10 @@ def _parameters(model: Model) -> tuple[ShownParameter, ...]:
 
 
 def _show(parameter: Parameter, level: int, others: tuple[str, ...], shown: list[ShownParameter]) -> None:
-    facts = tuple(fact for fact in parameter_facts(parameter) if fact not in {"required", "optional"})
-    shown.append(ShownParameter(parameter.name, level, parameter.required, facts, full_description(parameter), others))
+    facts = parameter_facts(parameter)
+    is_required = "required" in facts
+    rest = tuple(fact for fact in facts if fact not in {"required", "optional"})
+    shown.append(ShownParameter(parameter.name, level, is_required, rest, full_description(parameter), others))
     for member in parameter.fields:
         _show(member, level + 1, (), shown)
 
