@@ -20,6 +20,7 @@ FileFormat = Literal["jpg", "jpeg", "png", "webp", "mp4", "webm", "mov", "mp3", 
 MediaRole = Literal[
     "source_image",
     "mask",
+    "kept_mask",
     "start_image",
     "end_image",
     "reference_images",
@@ -56,9 +57,9 @@ class _Table(BaseModel):
 
 
 class Canvas(_Table):
-    """Parameters (pixels, integers) that enlarge the source's canvas, and a percentage that enlarges both sides.
+    """Parameters (pixels, integers) that enlarge the source's canvas: its width is source width + left + right.
 
-    Canvas width = source width x (100 + zoom_out) / 100 + left + right; height likewise.
+    `zoom_out` is a percentage by which the source shrinks in the middle of its own place; the canvas stays as it is.
     """
 
     left: str
@@ -174,6 +175,7 @@ class OutputFacts(_Table):
         faces_parameter: For 3D: the largest number of faces.
         roles: What each media parameter is for; written by the catalog from the parameters' own `role`. Where a list
             has the role `source_image` or `source_video`, its first file is the source and the others are references.
+            A `mask` is white where the source may change, a `kept_mask` where it stays.
     """
 
     kind: OutputKind
@@ -310,10 +312,9 @@ def _followed(facts: Size, given: JsonObject, width: int, height: int) -> tuple[
 
 
 def _on_canvas(facts: Size, canvas: Canvas, given: JsonObject, width: int, height: int) -> tuple[int, int]:
-    zoom = 1 + (_number(given, canvas.zoom_out) or 0) / 100
     across = (_number(given, canvas.left) or 0) + (_number(given, canvas.right) or 0)
     down = (_number(given, canvas.top) or 0) + (_number(given, canvas.bottom) or 0)
-    return _rounded(facts, width * zoom + across, height * zoom + down)
+    return _rounded(facts, width + across, height + down)
 
 
 def _cell(facts: Size, given: JsonObject) -> tuple[int, int]:

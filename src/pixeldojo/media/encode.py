@@ -35,7 +35,7 @@ _VP9_BITS_PER_PIXEL = 0.1
 _BT601 = 6
 _BT709_COLOURS = 1
 _LIMITED_RANGE = 1
-# The number of threads is part of the bytes, so it must not follow the machine. H.264 takes less of it all than drawing,
+# The number of threads is part of the bytes, so it must not follow the machine. H.264 takes less time than drawing,
 # which goes on beside it; VP9 takes more.
 _H264_THREADS, _VP9_THREADS = "1", "2"
 
@@ -68,7 +68,7 @@ class _Codecs:
     container_options: Mapping[str, str]
 
 
-# A constant quantiser: rating every frame for an even quality (crf) took as long as encoding it. 22 is 47 dB on a scene.
+# A constant quantiser: rating every frame for an even quality (crf) took as long as encoding it. 22 gives 47 dB.
 _H264 = {"preset": "ultrafast", "qp": "22", "threads": _H264_THREADS}
 _AAC = {"aac_coder": "fast"}
 _MP4 = _Codecs("libx264", _H264, "aac", _AAC, {"movflags": "+faststart"})

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageOps
 
 from pixeldojo.media import retouch
 from pixeldojo.media.lettering import Lettering, prepare_lettering, prepare_mark
@@ -85,19 +85,28 @@ def _picture(order: ImageOrder, scene: Scene) -> NDArray[np.uint8]:
         case ImageOperation.UPSCALE:
             return np.array(source.resize(size, Image.Resampling.LANCZOS))
         case ImageOperation.REFRAME:
-            return np.array(retouch.reframe(source, scene.palette, size, _corner(order)))
+            placed = retouch.shrink(source, retouch.share(order.options.get("scale"), 1.0))
+            return np.array(retouch.reframe(placed, scene.palette, size, _corner(order)))
 
 
 def _edited(order: ImageOrder, scene: Scene, source: Image.Image) -> Image.Image:
     size = order.width, order.height
     drawn = Image.fromarray(scene.paint(*size))
     references = [retouch.open_picture(path) for path in order.sources.get(Role.REFERENCE_IMAGES, ())]
-    masks = order.sources.get(Role.MASK, ())
-    if masks:
-        mask = retouch.open_mask(masks[0])
+    mask = _mask(order)
+    if mask is not None:
         filled = retouch.fill_masked(retouch.cover(source, size), drawn, retouch.cover(mask, size))
         return retouch.show_prints(filled, references)
     return retouch.show_prints(retouch.edit(source, drawn, scene.palette), references)
+
+
+def _mask(order: ImageOrder) -> Image.Image | None:
+    """Return what may change, in white; None for the whole picture."""
+    for path in order.sources.get(Role.MASK, ()):
+        return retouch.open_mask(path)
+    for path in order.sources.get(Role.KEPT_MASK, ()):
+        return ImageOps.invert(retouch.open_mask(path))
+    return None
 
 
 def _source(order: ImageOrder) -> Path:
@@ -121,7 +130,8 @@ def _lettering(order: ImageOrder) -> Lettering:
         left, top = _corner(order)
         return prepare_mark(order.width, order.height, at_left=left > 0, at_foot=top <= 0)
     is_ours = order.operation in {ImageOperation.GENERATE, ImageOperation.EDIT, ImageOperation.RESTYLE}
-    prompt = order.prompt if is_ours and not order.sources.get(Role.MASK) else ""
+    is_masked = bool({Role.MASK, Role.KEPT_MASK} & order.sources.keys())
+    prompt = order.prompt if is_ours and not is_masked else ""
     return prepare_lettering(prompt, order.width, order.height)
 
 

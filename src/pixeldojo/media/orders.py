@@ -18,6 +18,7 @@ class Role(StrEnum):
 
     SOURCE_IMAGE = "source_image"
     MASK = "mask"
+    KEPT_MASK = "kept_mask"
     START_IMAGE = "start_image"
     END_IMAGE = "end_image"
     REFERENCE_IMAGES = "reference_images"
@@ -35,10 +36,11 @@ class ImageOperation(StrEnum):
     """What an image order does with its sources.
 
     GENERATE draws from the prompt (references are shown). EDIT keeps the source recognisable and changes it (only
-    where the mask is white, if there is one). RESTYLE and RELIGHT change the grading of the whole source. UPSCALE
-    resamples to `width` x `height`. REFRAME places the source unscaled on a larger canvas: options `left`, `top`
-    (pixels from the canvas's corner). Other options: `strength` (RESTYLE, 0..1), `light_source` (RELIGHT: begins with
-    left, right, top or bottom), `is_transparent` (png and webp: round corners let the page show through).
+    where `mask` is white or `kept_mask` is black, if there is one). RESTYLE and RELIGHT change the grading of the whole
+    source. UPSCALE resamples to `width` x `height`. REFRAME places the source on a larger canvas: options `left`,
+    `top` (pixels from the canvas's corner) and `scale` (0..1; 1 keeps its pixels). Other options: `strength` (RESTYLE,
+    0..1), `light_source` (RELIGHT: begins with left, right, top or bottom), `is_transparent` (png and webp: round
+    corners let the page show through).
     """
 
     GENERATE = "generate"
@@ -54,7 +56,8 @@ class VideoOperation(StrEnum):
 
     GENERATE draws from the prompt. FROM_IMAGE starts on `start_image` (first frame) and, where given, ends on
     `end_image`. REFERENCE shows the reference images and videos inside a drawn clip. EXTEND continues
-    `source_video`: options `extend_at` (`start` or `end`); `seconds` counts source and extension together. EDIT
+    `source_video`: options `extend_at` (`start` or `end`); `seconds` counts source and extension together; an
+    `end_image` is where an extension at the end arrives. EDIT
     regrades `source_video` and shows the references. UPSCALE resamples it. REFRAME changes its canvas: options
     `x_start`, `x_end`, `y_start`, `y_end`, `grid_position_x`, `grid_position_y` where the caller gave them.
     LIP_SYNC lays `audio` under `source_video`: option `sync_mode`. AVATAR moves `start_image` to `audio`, or to

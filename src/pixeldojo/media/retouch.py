@@ -46,7 +46,7 @@ def open_picture(path: Path) -> Image.Image:
 
 
 def open_mask(path: Path) -> Image.Image:
-    """Decode a mask as L: white marks what may change. A mask in an alpha channel marks it by being transparent.
+    """Decode a mask as L: a mask in an alpha channel is white where it is transparent.
 
     Raises:
         UnreadableMedia: if it cannot be decoded or has more than 100 megapixels.
@@ -79,6 +79,14 @@ def share(value: object, default: float) -> float:
 def cover(picture: Image.Image, size: Size) -> Image.Image:
     """Return the picture scaled to fill a size, its overhang cut off evenly."""
     return picture.copy() if picture.size == size else ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
+
+
+def shrink(picture: Image.Image, share: float) -> Image.Image:
+    """Return the picture at a share (0..1) of its width and height, at least one pixel each."""
+    if share >= 1:
+        return picture
+    size = max(1, round(picture.width * share)), max(1, round(picture.height * share))
+    return picture.resize(size, Image.Resampling.LANCZOS)
 
 
 def edit(source: Image.Image, drawn: Image.Image, palette: Palette) -> Image.Image:
@@ -132,7 +140,7 @@ def relight(source: Image.Image, palette: Palette, light_source: str) -> Image.I
 
 
 def reframe(source: Image.Image, palette: Palette, size: Size, corner: tuple[int, int]) -> Image.Image:
-    """Return the source, unscaled, on a larger canvas with its top left pixel at `corner`.
+    """Return the source, pixel by pixel, on a larger canvas with its top left pixel at `corner`.
 
     The new ground carries on the source's own edges, softer and more in the scene's colours the further out.
     """

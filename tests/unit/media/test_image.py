@@ -97,6 +97,19 @@ def test_a_reframe_keeps_every_source_pixel_where_it_belongs(tmp_path: Path, sou
     assert np.abs(beside.mean(axis=1) - wide[20:84, 100].astype(int)).mean() < 60, "the new ground carries on the edge"
 
 
+def test_a_reframe_shrinks_the_source_where_it_is_told_to(tmp_path: Path, source: Path) -> None:
+    asked = order(
+        size=(96, 64),
+        operation=ImageOperation.REFRAME,
+        sources={Role.SOURCE_IMAGE: (source,)},
+        options={"left": 24, "top": 16, "scale": 0.5},
+    )
+    wide = rendered(asked, tmp_path)
+    half = np.asarray(Image.fromarray(source_pixels(96, 64)).resize((48, 32)))
+    assert likeness(wide[32:48, 24:72], half[16:]) > 0.97, "below the mark"
+    assert likeness(wide, source_pixels(96, 64)) < 0.9
+
+
 @pytest.mark.parametrize("size", [(192, 128), (128, 128), (120, 300)])
 def test_an_edit_shows_the_whole_source(tmp_path: Path, source: Path, size: tuple[int, int]) -> None:
     asked = order(size=size, operation=ImageOperation.EDIT, sources={Role.SOURCE_IMAGE: (source,)})
@@ -110,14 +123,15 @@ def test_an_edit_shows_the_whole_source(tmp_path: Path, source: Path, size: tupl
     assert likeness(edited[:4], plain[:4]) > 0.9, "and the drawn scene around it"
 
 
-def test_a_mask_decides_which_pixels_change(tmp_path: Path) -> None:
+@pytest.mark.parametrize("role", [Role.MASK, Role.KEPT_MASK])
+def test_a_mask_decides_which_pixels_change(tmp_path: Path, role: Role) -> None:
     source = write_source(tmp_path / "source.png", 192, 128)
     mask = np.zeros((128, 192), np.uint8)
     mask[40:100, 50:120] = 255
-    Image.fromarray(mask).save(tmp_path / "mask.png")
+    Image.fromarray(mask if role is Role.MASK else 255 - mask).save(tmp_path / "mask.png")
     asked = order(
         operation=ImageOperation.EDIT,
-        sources={Role.SOURCE_IMAGE: (source,), Role.MASK: (tmp_path / "mask.png",)},
+        sources={Role.SOURCE_IMAGE: (source,), role: (tmp_path / "mask.png",)},
     )
     edited, before = rendered(asked, tmp_path), source_pixels(192, 128)
     assert np.array_equal(edited[mask == 0][30 * 192 :], before[mask == 0][30 * 192 :]), "below the mark"

@@ -93,6 +93,15 @@ def test_extend_plays_the_whole_source_first(tmp_path: Path, clip: Path) -> None
     assert difference(made.frames[-1], made.frames[11]) > 12
 
 
+def test_extend_arrives_at_the_end_image(tmp_path: Path, clip: Path, start: Path) -> None:
+    sources = {Role.SOURCE_VIDEO: (clip,), Role.END_IMAGE: (start,)}
+    made = render(tmp_path, VideoOperation.EXTEND, sources, seconds=1.0)
+    for number in range(12):
+        assert brightness(made.frames[number]) == pytest.approx(20 + 15 * number, abs=4)
+    assert difference(made.frames[12], made.frames[11]) < 12
+    assert difference(made.frames[-1], marked()) < 5
+
+
 def test_extend_at_the_start_leads_up_to_the_source(tmp_path: Path, clip: Path) -> None:
     options = {"extend_at": "start"}
     made = render(tmp_path, VideoOperation.EXTEND, {Role.SOURCE_VIDEO: (clip,)}, options=options, seconds=1.0)
@@ -346,6 +355,12 @@ def test_references_can_be_seen_and_their_videos_play(tmp_path: Path) -> None:
 
 def test_a_given_sound_is_laid_under_a_drawn_clip(tmp_path: Path) -> None:
     audio = make_sound(tmp_path / "voice.wav", 523.0, 0.3)
-    made = render(tmp_path, VideoOperation.GENERATE, {Role.AUDIO: (audio,)})
+    made = render(tmp_path, VideoOperation.GENERATE, {Role.AUDIO: (audio,)}, with_audio=True)
     assert loudest_tone(made.sound[:14_000], 48_000) == pytest.approx(523, abs=5)
     assert np.abs(made.sound[16_000:]).max() < 0.02
+
+
+def test_a_clip_without_sound_leaves_a_given_sound_out(tmp_path: Path) -> None:
+    audio = make_sound(tmp_path / "voice.wav", 523.0, 0.3)
+    made = render(tmp_path, VideoOperation.REFERENCE, {Role.AUDIO: (audio,)}, with_audio=False)
+    assert made.sound_codec is None

@@ -18,7 +18,12 @@ IMAGE_OUTPUT: JsonObject = {
         "default_aspect": "1:1",
         "table": {"*": {"1:1": [64, 64], "16:9": [128, 72]}},
     },
-    "roles": {"image_url": "source_image", "image_urls": "reference_images", "mask_url": "mask"},
+    "roles": {
+        "image_url": "source_image",
+        "image_urls": "reference_images",
+        "mask_url": "mask",
+        "kept_url": "kept_mask",
+    },
 }
 VIDEO_OUTPUT: JsonObject = {
     "kind": "video",

@@ -69,6 +69,7 @@ def test_instructions_for_the_sandbox_are_not_drawn() -> None:
         ({}, "text-to-image", ["image_url"], "edit", {"source_image": [0]}),
         ({"strength": 0.4}, "text-to-image", ["image_url"], "restyle", {"source_image": [0]}),
         ({}, "image-edit", ["image_url", "mask_url"], "edit", {"source_image": [0], "mask": [1]}),
+        ({"strength": 1}, "image-edit", ["image_url", "kept_url"], "edit", {"source_image": [0], "kept_mask": [1]}),
         ({"strength": 1}, "image-edit", ["image_url", "mask_url"], "edit", {"source_image": [0], "mask": [1]}),
         ({}, "image-edit", ["image_urls", "image_urls"], "edit", {"source_image": [0], "reference_images": [1]}),
         ({}, "image-edit", ["image_urls"], "edit", {"source_image": [0]}),
@@ -112,8 +113,8 @@ def test_an_outpaint_keeps_the_source_where_it_belongs() -> None:
         "zoom_out_percentage": 20,
     }
     order = plan_order(call(given, task="image-edit", output=output, files=[image_file(width=100, height=50)]))
-    assert (order["width"], order["height"]) == (150, 130)
-    assert (order["operation"], order["options"]) == ("reframe", {"left": 20, "top": 35})
+    assert (order["width"], order["height"]) == (130, 120), "zooming out leaves the canvas as it is"
+    assert (order["operation"], order["options"]) == ("reframe", {"left": 20, "top": 35, "scale": 0.8})
 
 
 def test_a_transparent_background_is_passed_on() -> None:
@@ -145,6 +146,7 @@ VIDEO_CASES: list[tuple[str, str, list[InputFile], str, SOURCES]] = [
     ("wan", "image-to-video", [IMAGE, END], "from_image", {"start_image": [0], "end_image": [1]}),
     ("wan", "text-to-video", [END], "from_image", {"end_image": [0]}),
     ("wan", "image-to-video", [VIDEO], "extend", FIRST_VIDEO),
+    ("wan", "image-to-video", [VIDEO, END], "extend", {"source_video": [0], "end_image": [1]}),
     ("veo", "text-to-video", [LIST], "reference", {"reference_images": [0]}),
     ("grok-r2v", "reference-to-video", [LIST], "reference", {"reference_images": [0]}),
     ("kling-reference-to-video", "reference-to-video", [VIDEO], "reference", {"reference_videos": [0]}),

@@ -36,11 +36,14 @@ def start_from_image(job: ClipJob) -> Shot:
     end = Still(frame_of(load_picture(ends[0])), job.canvas) if ends else None
     is_fixed = job.order.options.get("camera_fixed") is True
     camera = Camera(0.0, 0.0, 0.0) if is_fixed else read_camera(job.order.prompt, job.seed)
-    return Shot(_travel(job, start, end, camera), new_sound(job), in_the_middle)
+    return Shot(_travel(job, start, end, camera, _all_of(job)), new_sound(job), in_the_middle)
 
 
 def extend(job: ClipJob) -> Shot:
-    """Play the whole source video and go on from its last frame, or lead up to its first (option `extend_at`)."""
+    """Play the whole source video and go on from its last frame, or lead up to its first (option `extend_at`).
+
+    Going on, it arrives at the end image if there is one.
+    """
     source = job.video()
     own = min(job.count, max(1, round(source.seconds * job.frames_per_second)))
     at_start = job.text("extend_at", "end") == "start"
@@ -48,11 +51,16 @@ def extend(job: ClipJob) -> Shot:
     return Shot(frames, _lengthened_sound(job, source, own, at_start=at_start), never)
 
 
-def _travel(job: ClipJob, start: Still, end: Still | None, camera: Camera) -> Iterator[VideoFrame]:
+def _all_of(job: ClipJob) -> list[float]:
+    return [job.progress(number) for number in range(job.count)]
+
+
+def _travel(
+    job: ClipJob, start: Still, end: Still | None, camera: Camera, progresses: list[float]
+) -> Iterator[VideoFrame]:
     wash = Wash(job.scene, job.canvas)
     back = Camera(camera.zoom, -camera.across, -camera.down)
-    for number in range(job.count):
-        progress = job.progress(number)
+    for progress in progresses:
         turned = eased((progress - _TURN_STARTS) / _TURN_LASTS) if end is not None else 0.0
         frame = start.seen_by(camera, eased(progress)) if turned < 1 else None
         if end is not None and turned > 0:
@@ -65,7 +73,7 @@ def _travel(job: ClipJob, start: Still, end: Still | None, camera: Camera) -> It
 
 def _arrived_at(job: ClipJob, path: Path) -> Iterator[VideoFrame]:
     picture = job.canvas.cover(frame_of(load_picture(path)))
-    return _away_from(job, picture, [1 - job.progress(number) for number in range(job.count)])
+    return _away_from(job, picture, [1 - progress for progress in _all_of(job)])
 
 
 def _gone_on(job: ClipJob, source: VideoSource, own: int) -> Iterator[VideoFrame]:
@@ -76,8 +84,15 @@ def _gone_on(job: ClipJob, source: VideoSource, own: int) -> Iterator[VideoFrame
             last = planes.copy_frame(frame)
         yield frame
     added = job.count - own
-    if last is not None and added > 0:
-        yield from _away_from(job, last, [(number + 1) / added for number in range(added)])
+    if last is None or added == 0:
+        return
+    distances = [(number + 1) / added for number in range(added)]
+    ends = job.files(Role.END_IMAGE)
+    if ends:
+        start, end = Still(last, job.canvas), Still(frame_of(load_picture(ends[0])), job.canvas)
+        yield from _travel(job, start, end, read_camera(job.order.prompt, job.seed), distances)
+    else:
+        yield from _away_from(job, last, distances)
 
 
 def _led_up_to(job: ClipJob, source: VideoSource, added: int) -> Iterator[VideoFrame]:

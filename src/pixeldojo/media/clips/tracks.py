@@ -17,11 +17,11 @@ from pixeldojo.media.video_source import VideoSource
 
 
 def new_sound(job: ClipJob) -> Iterator[Block] | None:
-    """The caller's own track if one was given, else a piece composed from the prompt, else nothing."""
+    """Where sound is wanted: the caller's own track if one was given, else a piece composed from the prompt."""
+    if not job.order.with_audio:
+        return None
     given = job.files(Role.AUDIO)
-    if given:
-        return decode_audio(given[0], SOUND_RATE)
-    return composed(job, job.sound_samples) if job.order.with_audio else None
+    return decode_audio(given[0], SOUND_RATE) if given else composed(job, job.sound_samples)
 
 
 def kept_sound(job: ClipJob, source: VideoSource) -> Iterator[Block] | None:

@@ -148,7 +148,8 @@ def _image_operation(call: Call, facts: OutputFacts, sources: Sources) -> str:
         return "reframe"
     if "relight" in call.model_id:
         return "relight"
-    return "restyle" if "strength" in call.input and "mask" not in sources else "edit"
+    is_masked = not {"mask", "kept_mask"}.isdisjoint(sources)
+    return "restyle" if "strength" in call.input and not is_masked else "edit"
 
 
 def _image_options(call: Call, facts: OutputFacts, operation: str, sources: Sources) -> JsonObject:
@@ -158,9 +159,11 @@ def _image_options(call: Call, facts: OutputFacts, operation: str, sources: Sour
     if operation == "reframe" and facts.size is not None and facts.size.canvas is not None:
         source = call.files[sources["source_image"][0]]
         canvas = facts.size.canvas
-        zoom = _number(call.input, canvas.zoom_out) / 200
-        options["left"] = round(_number(call.input, canvas.left) + zoom * (source.width or 0))
-        options["top"] = round(_number(call.input, canvas.top) + zoom * (source.height or 0))
+        zoom = _number(call.input, canvas.zoom_out) / 100
+        # Zoomed out, the source stands in the middle of the place it would fill.
+        options["left"] = round(_number(call.input, canvas.left) + zoom / 2 * (source.width or 0))
+        options["top"] = round(_number(call.input, canvas.top) + zoom / 2 * (source.height or 0))
+        options["scale"] = 1 - zoom
     return options
 
 
@@ -202,11 +205,13 @@ def _video_operation(call: Call, sources: Sources) -> str:
         return "edit" if needs_picture and not _pictures(sources) else by_name
     if operation is not None and operation != "reference":
         return operation
-    if "start_image" in sources or "end_image" in sources or "source_image" in sources:
+    if "start_image" in sources or "source_image" in sources:
         return "from_image"
     if "source_video" in sources:
         # A video given to a model that makes new ones is carried on, or is a reference among others.
         return "reference" if operation == "reference" else "extend"
+    if "end_image" in sources:
+        return "from_image"
     return "reference" if {"reference_images", "reference_videos"} & sources.keys() else "generate"
 
 
