@@ -15,6 +15,7 @@ WAITS: Mapping[str, str] = {
     "postgres.py": "asks a process that starts whether it answers",
     "e2e/harness.py": "asks a server in another process",
     "contract/test_engine.py": "asks a Valkey that was restarted",
+    "contract/test_news.py": "asks a Valkey that was restarted",
     "unit/net/test_fetch.py": "plays a server and a sink that are slow",
 }
 
