@@ -10,6 +10,7 @@ from tests.api.dojo import PNG, PROMPT, RUN, Caller, Dojo
 from tests.stores import HOOK
 
 from pixeldojo.accounts.keys import KeyMode, SpendCap, SpendCapPeriod
+from pixeldojo.catalog.load import Catalog, load_catalog
 from pixeldojo.core.clock import iso_utc
 
 
@@ -138,6 +139,21 @@ async def test_test_and_live_are_charged_apart(dojo: Dojo, caller: Caller) -> No
     assert elsewhere.error["code"] == "service_unavailable"
     assert "A pd_test_ key runs it on the sandbox" in elsewhere.error["message"]
     assert int(elsewhere.header("retry-after") or 0) > 0
+
+
+async def test_a_sandbox_only_model_tells_live_keys_why_and_charges_nothing(dojo: Dojo) -> None:
+    spicy = load_catalog().find("z-image-spicy")
+    dojo.build(catalog=Catalog((spicy,)), has_upstream=lambda _model: True)
+    live = await dojo.caller(mode=KeyMode.LIVE)
+    before = await live.traces()
+    refused = await live.post("/api/v1/models/z-image-spicy/run", PROMPT)
+    assert (refused.status, refused.error["code"]) == (403, "forbidden")
+    assert str(spicy.sandbox_only) in refused.error["message"]
+    assert await live.traces() == before
+    (shown,) = (await live.get("/api/v1/models")).json["models"]
+    assert shown["sandboxOnly"] is True
+    caller = await dojo.caller()
+    assert (await caller.post("/api/v1/models/z-image-spicy/run", PROMPT)).status == 202
 
 
 @pytest.mark.parametrize("order", ["slow=5", "slow=5, twice", "fail=unavailable", "refuse"])
