@@ -52,6 +52,15 @@ async def test_when_the_time_is_over_the_answer_is_the_202(dojo: Dojo, caller: C
     assert dojo.clock.monotonic() == 2
 
 
+async def test_a_stopping_server_answers_with_the_202(dojo: Dojo, caller: Caller) -> None:
+    waiting, job_id = await begin(dojo, caller, "wait=60")
+    dojo.app.state.stopping.set()
+    async with asyncio.timeout(10):
+        reply = await waiting
+    assert (reply.status, reply.json["jobId"]) == (202, job_id)
+    assert dojo.clock.sleeper_count == 0
+
+
 async def test_a_change_seen_by_another_node_is_found_within_a_second(dojo: Dojo, caller: Caller) -> None:
     waiting, job_id = await begin(dojo, caller, "wait=60")
     elsewhere = Stores(dojo.stores.database, dojo.clock, dojo.stores.blobs)

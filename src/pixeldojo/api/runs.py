@@ -1,9 +1,10 @@
 """POST /models/{apiId}/run: from JSON to an accepted job, charged for exactly once."""
 
+import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request
@@ -11,20 +12,21 @@ from fastapi.responses import JSONResponse
 
 from pixeldojo.accounts.keys import ApiKey, KeyMode, Scope
 from pixeldojo.api.auth import needs, services_of
+from pixeldojo.api.errors import HEADER
+from pixeldojo.api.idempotency import REPLAYED, IdempotencyKey, key_violations, one_at_a_time
 from pixeldojo.api.models import ModelId
 from pixeldojo.api.responses import JOB_ACCEPTED, error_answers
 from pixeldojo.api.run_body import RUN_BODY, RunBody, read_run_body
 from pixeldojo.api.services import Services
 from pixeldojo.catalog.price import quote_price
-from pixeldojo.core.errors import Conflict, Forbidden, ServiceUnavailable, Violation
-from pixeldojo.jobs.job import JobRequest
+from pixeldojo.core.errors import Forbidden, ServiceUnavailable, Violation
+from pixeldojo.jobs.job import Job, JobRequest
 from pixeldojo.jobs.service import Accepted
 
 router = APIRouter(tags=["models"])
 
 LONGEST_WAIT_SECONDS = 60
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})\"?(?=[,;\s]|$)", re.IGNORECASE)
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 _ERRORS = (400, 401, 402, 403, 404, 409, 413, 415, 422, 429, 500, 503)
 
@@ -41,14 +43,7 @@ async def run_model(
     request: Request,
     api_id: ModelId,
     key: Annotated[ApiKey, Depends(needs(Scope.JOBS_WRITE))],
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            alias="Idempotency-Key",
-            description="1 to 255 visible ASCII characters; the same key and body never make a second job.",
-            json_schema_extra={"minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
     prefer: Annotated[
         str | None,
         Header(
@@ -73,13 +68,25 @@ async def run_model(
     seconds = _seconds_to_wait(prefer)
     headers = {"Location": services.jobs.status_url(accepted.job_id)}
     if accepted.is_replay:
-        headers["Idempotent-Replayed"] = "true"
+        headers |= REPLAYED
     if seconds:
         headers["Preference-Applied"] = f"wait={seconds}"
-        job = await services.jobs.wait(key, accepted.job_id, seconds)
-        if job.status.is_terminal:
+        job = await _wait(request, services.jobs.wait(key, accepted.job_id, seconds))
+        if job is not None and job.status.is_terminal:
             return JSONResponse((await services.jobs.present([job]))[0], headers=headers)
     return JSONResponse(dict(accepted.answer), status_code=202, headers=headers)
+
+
+async def _wait(request: Request, waiting: Coroutine[None, None, Job]) -> Job | None:
+    """Wait for a job; None when the server stops before, which must not cut the caller off without an answer."""
+    job, stopping = asyncio.create_task(waiting), asyncio.create_task(request.app.state.stopping.wait())
+    try:
+        await asyncio.wait({job, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return job.result() if job.done() else None
+    finally:
+        job.cancel()
+        stopping.cancel()
+        await asyncio.gather(job, stopping, return_exceptions=True)
 
 
 def _job_request(
@@ -119,38 +126,22 @@ async def _create_once(request: Request, services: Services, job_request: JobReq
     kept = await services.jobs.find_replay(job_request)
     if kept is not None:
         return kept
-    in_flight: set[tuple[str, str]] = request.app.state.idempotency_in_flight
-    mine = (job_request.key.account_id, job_request.idempotency_key)
-    if mine in in_flight:
-        raise Conflict(
-            "A request with this Idempotency-Key is still being accepted. Send it again in a second to get its answer.",
-            headers={"Retry-After": "1"},
-        )
-    in_flight.add(mine)
-    try:
+    with one_at_a_time(request, job_request.key.account_id, job_request.idempotency_key):
         return await services.jobs.create(job_request)
-    finally:
-        in_flight.discard(mine)
 
 
 def _header_violations(
     services: Services, key: ApiKey, idempotency_key: str | None, rehearsal: str | None
 ) -> list[Violation]:
-    found = []
-    if idempotency_key is not None and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
-        found.append(
-            Violation(
-                "header.Idempotency-Key", "must be 1 to 255 visible ASCII characters without spaces; a UUID is fine"
-            )
-        )
+    found = key_violations(idempotency_key)
     if rehearsal is not None:
         if key.mode != KeyMode.TEST:
-            found.append(Violation("header.X-PixelDojo-Sandbox", "works only with a pd_test_ key"))
+            found.append(Violation(f"{HEADER}X-PixelDojo-Sandbox", "works only with a pd_test_ key"))
         else:
             try:
                 services.check_rehearsal(rehearsal)
             except ValueError as error:
-                found.append(Violation("header.X-PixelDojo-Sandbox", str(error)))
+                found.append(Violation(f"{HEADER}X-PixelDojo-Sandbox", str(error)))
     return found
 
 
