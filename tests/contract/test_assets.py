@@ -6,7 +6,7 @@ import pytest
 from tests.stores import BASE_URL, RETENTION, Stores
 
 from pixeldojo.accounts.keys import ApiKey
-from pixeldojo.assets.service import assets_folder, inputs_folder
+from pixeldojo.assets.service import assets_folder, inputs_folder, sandbox_folder
 from pixeldojo.assets.store import Asset
 from pixeldojo.core.errors import Expired, NotFound
 from pixeldojo.jobs.states import Step
@@ -68,8 +68,10 @@ async def test_assets_are_listed_by_job_in_output_order(stores: Stores, key: Api
     assert await stores.assets.list_assets([]) == {}
 
 
-async def test_deleting_the_files_of_jobs_takes_outputs_and_inputs_and_nothing_else(stores: Stores) -> None:
-    for folder in (assets_folder, inputs_folder):
+async def test_deleting_the_files_of_jobs_takes_outputs_inputs_and_sandbox_books_and_nothing_else(
+    stores: Stores,
+) -> None:
+    for folder in (assets_folder, inputs_folder, sandbox_folder):
         for job_id in ("job_1", "job_10", "job_2"):
             await stores.blobs.put(f"{folder(job_id)}/0.png", b"")
 
@@ -77,7 +79,8 @@ async def test_deleting_the_files_of_jobs_takes_outputs_and_inputs_and_nothing_e
     await stores.assets.delete_files(["job_1"])
 
     left = {blob.key async for blob in stores.blobs.list_blobs()}
-    assert left == {f"{folder}/{job_id}/0.png" for folder in ("assets", "inputs") for job_id in ("job_10", "job_2")}
+    folders = ("assets", "inputs", "sandbox")
+    assert left == {f"{folder}/{job_id}/0.png" for folder in folders for job_id in ("job_10", "job_2")}
 
 
 async def test_an_asset_keeps_its_facts(stores: Stores, key: ApiKey) -> None:

@@ -18,6 +18,7 @@ from pixeldojo.db.tables import deliveries, jobs, settlements
 from pixeldojo.jobs import ending
 from pixeldojo.jobs.job import Job
 from pixeldojo.jobs.states import Step
+from pixeldojo.worker.sandbox_upstream import SandboxLedger
 
 FAILURE: Final = JobFailure(JobFailureCode.CONTENT_REJECTED, "The upstream's filter refused it.")
 GRANTED: Final = 10_000
@@ -82,6 +83,21 @@ async def test_purging_deletes_files_inputs_and_whatever_repeats_them(stores: St
     assert "lantern" not in str(row)
     assert bodies == [""]
     assert all(asset.is_deleted for asset in (await stores.assets.list_assets([job.id]))[job.id])
+
+
+async def test_the_sandbox_s_books_end_with_the_job(stores: Stores, key: ApiKey) -> None:
+    ledger = SandboxLedger(stores.blobs)
+    job = await stores.at(key, Step.CHECK)
+    assert await ledger.record(job.id, "call-attempt_1", b"{}")
+    assert await ledger.record(job.id, "refusal-1", b"attempt_1")
+    assert not await ledger.record(job.id, "refusal-1", b"attempt_2")
+    await stores.claims.fail(job, FAILURE)
+    assert len([blob async for blob in stores.blobs.list_blobs("sandbox")]) == 2
+    stores.clock.advance(RETENTION.total_seconds())
+
+    assert await stores.ending.purge_expired(10) == 1
+
+    assert [blob.key async for blob in stores.blobs.list_blobs("sandbox")] == []
 
 
 async def test_purging_ends_the_webhook_and_keeps_the_ledger(stores: Stores, key: ApiKey) -> None:

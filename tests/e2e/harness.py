@@ -166,8 +166,7 @@ class Server:
 
     def sandbox_calls(self) -> list[Path]:
         """Return the sandbox's own record of calls it took."""
-        folder = self.data_dir / "blobs" / "sandbox" / "calls"
-        return sorted(path for path in folder.glob("attempt_*")) if folder.exists() else []
+        return sorted((self.data_dir / "blobs" / "sandbox").glob("*/call-*"))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pixeldojo.core.clock import Clock
 from pixeldojo.core.errors import Expired, NotFound
 from pixeldojo.db.engine import Database
 
-_FOLDERS = ("assets", "inputs")
+_FOLDERS = ("assets", "inputs", "sandbox")
 
 
 def assets_folder(job_id: str) -> str:
@@ -23,6 +23,11 @@ def assets_folder(job_id: str) -> str:
 def inputs_folder(job_id: str) -> str:
     """Return where our copies of a job's media inputs lie."""
     return f"{_FOLDERS[1]}/{job_id}"
+
+
+def sandbox_folder(job_id: str) -> str:
+    """Return where the sandbox's own books on a job lie."""
+    return f"{_FOLDERS[2]}/{job_id}"
 
 
 def inline_blob_key(job_id: str, digest: str) -> str:
@@ -82,10 +87,10 @@ class AssetsService:
         return url.removeprefix(prefix) if url.startswith(prefix) else None
 
     async def delete_files(self, job_ids: Sequence[str]) -> None:
-        """Delete the files of jobs whose time is over: outputs and the copies of inputs."""
+        """Delete the files of jobs whose time is over: outputs, the copies of inputs, the sandbox's books."""
         for job_id in job_ids:
-            for folder in (assets_folder(job_id), inputs_folder(job_id)):
-                await self._blobs.delete([blob.key async for blob in self._blobs.list_blobs(folder)])
+            for folder in _FOLDERS:
+                await self._blobs.delete([blob.key async for blob in self._blobs.list_blobs(f"{folder}/{job_id}")])
 
     async def files_older_than(self, moment: datetime, batch: int) -> AsyncIterator[set[str]]:
         """Yield the jobs that have a file written before `moment`, in batches; a job may come in several."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+from pixeldojo.assets.service import sandbox_folder
 from pixeldojo.blobs import Blobs
 from pixeldojo.core.json_types import JsonObject
 from pixeldojo.media.facts import UnreadableMedia
@@ -50,11 +51,11 @@ class SandboxStudio:
 
 
 class SandboxLedger:
-    """The sandbox's own books: one blob an entry, so that nobody has to believe ours."""
+    """The sandbox's own books: one blob an entry, so that nobody has to believe ours; deleted with the job."""
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
 
-    async def record(self, name: str, content: bytes) -> bool:
-        """Write an entry unless it is there already; say whether it was written."""
-        return await self._blobs.create(f"sandbox/{name}", content)
+    async def record(self, job_id: str, name: str, content: bytes) -> bool:
+        """Write an entry on a job unless it is there already; say whether it was written."""
+        return await self._blobs.create(f"{sandbox_folder(job_id)}/{name}", content)

@@ -116,16 +116,16 @@ class Ledger:
     """Books in memory."""
 
     def __init__(self) -> None:
-        self.entries: dict[str, bytes] = {}
+        self.entries: dict[tuple[str, str], bytes] = {}
 
-    async def record(self, name: str, content: bytes) -> bool:
-        is_new = name not in self.entries
-        self.entries.setdefault(name, content)
+    async def record(self, job_id: str, name: str, content: bytes) -> bool:
+        is_new = (job_id, name) not in self.entries
+        self.entries.setdefault((job_id, name), content)
         return is_new
 
     @property
     def paid_calls(self) -> list[str]:
-        return [name for name in self.entries if name.startswith("calls/")]
+        return [name for _, name in self.entries if name.startswith("call-")]
 
 
 class NoHttp:

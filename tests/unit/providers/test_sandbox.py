@@ -127,7 +127,7 @@ async def test_a_repeated_attempt_is_the_same_work_and_counted_once(bench: Bench
     assert bench.sandbox.is_resubmit_safe
     first, second = [await bench.submit(call()) for _ in range(2)]
     assert first == second
-    assert bench.ledger.paid_calls == ["calls/attempt_1"]
+    assert bench.ledger.paid_calls == ["call-attempt_1"]
     await bench.submit(call(attempt_id="attempt_2"))
     assert len(bench.ledger.paid_calls) == 2
 
@@ -201,14 +201,14 @@ async def test_a_lost_answer_is_found_by_the_same_attempt(bench: Bench) -> None:
     assert (await bench.refusal(asked)).kind is UpstreamErrorKind.UNKNOWN
     operation = await bench.submit(asked)
     assert await bench.finish(operation)
-    assert bench.ledger.paid_calls == ["calls/attempt_1"]
+    assert bench.ledger.paid_calls == ["call-attempt_1"]
 
 
 async def test_an_answer_lost_for_good_stays_lost_and_is_one_call(bench: Bench) -> None:
     asked = call(rehearsal="unknown")
     for _ in range(3):
         assert (await bench.refusal(asked)).kind is UpstreamErrorKind.UNKNOWN
-    assert bench.ledger.paid_calls == ["calls/attempt_1"]
+    assert bench.ledger.paid_calls == ["call-attempt_1"]
 
 
 async def test_flaky_refuses_so_often_and_then_accepts(bench: Bench) -> None:

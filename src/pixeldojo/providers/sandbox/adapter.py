@@ -67,13 +67,13 @@ class OpenInput(Protocol):
 
 
 class CallLedger(Protocol):
-    """The upstream's own books: what it was asked, kept through a crash.
+    """The upstream's own books: what it was asked, kept through a crash and as long as the job.
 
-    `calls/ATTEMPT` is a paid call; `refusals/JOB-NUMBER` a submit that was turned away.
+    `call-ATTEMPT` is a paid call; `refusal-NUMBER` a submit that was turned away.
     """
 
-    async def record(self, name: str, content: bytes) -> bool:
-        """Write an entry unless it is there already; say whether it was written."""
+    async def record(self, job_id: str, name: str, content: bytes) -> bool:
+        """Write an entry on a job unless it is there already; say whether it was written."""
         ...
 
 
@@ -122,7 +122,7 @@ class SandboxProvider:
         except CannotDraw as error:
             raise UpstreamError(UpstreamErrorKind.REJECTED_INPUT, str(error)) from error
         entry = {"jobId": call.job_id, "model": call.model_id, "at": self._clock.now().isoformat()}
-        is_first = await self._ledger.record(f"calls/{call.attempt_id}", json.dumps(entry).encode())
+        is_first = await self._ledger.record(call.job_id, f"call-{call.attempt_id}", json.dumps(entry).encode())
         if rehearsal.unknown or (rehearsal.lose_answer and is_first):
             raise _trouble(UpstreamErrorKind.UNKNOWN)
         takes_seconds = self._takes_seconds(order, rehearsal)
@@ -166,7 +166,7 @@ class SandboxProvider:
         if rehearsal.fail is not None:
             raise _trouble(rehearsal.fail)
         for number in range(1, rehearsal.flaky + 1):
-            if await self._ledger.record(f"refusals/{call.job_id}-{number}", call.attempt_id.encode()):
+            if await self._ledger.record(call.job_id, f"refusal-{number}", call.attempt_id.encode()):
                 raise _trouble(UpstreamErrorKind.UNAVAILABLE)
 
     async def _outputs(self, operation: Operation, rehearsal: Rehearsal) -> tuple[OutputFile, ...]:
