@@ -6,8 +6,10 @@ Nothing heavy is imported at module level: the media processes import this file 
 
 def main() -> None:
     """Run the command line."""
-    from pixeldojo.cli.main import main as run  # noqa: PLC0415  see above
+    from pixeldojo.cli.importing import importing_much  # noqa: PLC0415  see above
 
+    with importing_much():
+        from pixeldojo.cli.main import main as run  # noqa: PLC0415  see above
     run()
 
 

@@ -1,4 +1,4 @@
-"""Importing a server's worth of code in one go, without the collector looking for garbage in it again and again."""
+"""Importing much code in one go, without the collector looking for garbage in it again and again."""
 
 import gc
 from collections.abc import Iterator
