@@ -150,12 +150,14 @@ def _plain(schema: Schema) -> Schema:
 
 def _name_filter_words(document: Schema, catalog: Catalog) -> None:
     words = {
-        "capability": sorted({word for model in catalog.models for word in capabilities(model)}),
-        "use_case": sorted({word for model in catalog.models for word in model.use_cases}),
+        ("/api/v1/models", "capability"): sorted({word for model in catalog.models for word in capabilities(model)}),
+        ("/api/v1/models", "use_case"): sorted({word for model in catalog.models for word in model.use_cases}),
+        ("/api/v1/jobs", "model"): sorted(model.id for model in catalog.models),
     }
-    for parameter in document["paths"]["/api/v1/models"]["get"]["parameters"]:
-        if parameter["name"] in words:
-            parameter["schema"]["enum"] = words[parameter["name"]]
+    for path, operations in document["paths"].items():
+        for parameter in operations.get("get", {}).get("parameters", []):
+            if (path, parameter.get("name")) in words:
+                parameter["schema"]["enum"] = words[path, parameter["name"]]
 
 
 def _with_examples(name: str, schema: Schema) -> Schema:
