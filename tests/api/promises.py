@@ -22,7 +22,7 @@ _INSIDES: Final = re.compile(
     re.IGNORECASE,
 )
 _REQUEST_ID: Final = re.compile(r"req_[0-9a-z]{32}")
-_METHODS_WITHOUT_OPERATION: Final = frozenset({404, 405})
+_METHODS_WITHOUT_OPERATION: Final = frozenset({404, 405, 429})
 _UNCOUNTED: Final = ("/healthz", "/readyz", "/api/v1/callbacks/")
 Schema = dict[str, Any]
 

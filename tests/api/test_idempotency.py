@@ -81,6 +81,7 @@ async def test_another_key_is_refused_with_what_would_be_right(caller: Caller, k
     reply = await caller.post(RUN, PROMPT, idempotency_key=key)
     assert (reply.status, reply.error["code"]) == (400, "validation_error")
     assert "1 to 255 visible ASCII characters" in reply.member("header.Idempotency-Key")
+    assert reply.error["message"].startswith("The header Idempotency-Key cannot be used: must be 1 to 255 visible")
     assert (await caller.traces())[2] == 0
 
 

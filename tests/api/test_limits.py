@@ -67,6 +67,17 @@ async def test_discovery_and_assets_count_by_address_and_not_against_the_key(doj
     assert (await elsewhere.get("/api/v1/models")).status == 200
 
 
+async def test_addresses_that_lead_nowhere_and_wrong_methods_count_as_discovery_does(dojo: Dojo) -> None:
+    limited(dojo, public_rate_per_minute=3)
+    caller = await dojo.caller(rate_per_minute=1)
+    sent = [("GET", "/nothing"), ("PUT", "/api/v1/jobs"), ("GET", "/api/v1/models"), ("GET", "/nothing")]
+    replies = [await caller.send(method, target) for method, target in sent]
+    assert [reply.status for reply in replies] == [404, 405, 200, 429]
+    assert [figures(reply) for reply in replies] == [(3, 2), (3, 1), (3, 0), (3, 0)]
+    assert replies[3].error["code"] == "rate_limit_exceeded"
+    assert (await caller.get("/api/v1/jobs")).status == 200
+
+
 async def test_health_is_not_limited(dojo: Dojo) -> None:
     limited(dojo, public_rate_per_minute=1)
     for _ in range(3):

@@ -121,3 +121,33 @@ async def test_a_rotated_secret_signs_beside_the_old_one_for_a_day(dojo: Dojo, c
     assert list(secrets) == [reply.json["secret"], old]
     dojo.clock.advance(timedelta(hours=24).total_seconds())
     assert (await caller.get("/api/v1/webhooks/secret")).json == {"secret": reply.json["secret"], "activeSecrets": 1}
+
+
+async def test_the_same_idempotency_key_rotates_once_and_says_so(caller: Caller) -> None:
+    first = await caller.post("/api/v1/webhooks/secret", idempotency_key="rotate-1")
+    again = await caller.post("/api/v1/webhooks/secret", idempotency_key="rotate-1")
+    assert (first.status, again.status) == (201, 201)
+    assert again.json == first.json
+    assert (first.header("idempotent-replayed"), again.header("idempotent-replayed")) == (None, "true")
+    assert again.header("cache-control") == "no-store"
+    assert (await caller.get("/api/v1/webhooks/secret")).json["activeSecrets"] == 2
+
+
+async def test_the_idempotency_key_of_a_run_is_none_for_a_rotation(caller: Caller) -> None:
+    await caller.run(idempotency_key="order-1")
+    reply = await caller.post("/api/v1/webhooks/secret", idempotency_key="order-1")
+    assert (reply.status, reply.error["code"]) == (422, "idempotency_mismatch")
+    malformed = await caller.post("/api/v1/webhooks/secret", idempotency_key="two words")
+    assert (malformed.status, malformed.error["code"]) == (400, "validation_error")
+    assert malformed.error["message"].startswith("The header Idempotency-Key cannot be used: must be 1 to 255 visible")
+    assert malformed.member("header.Idempotency-Key")
+    assert (await caller.get("/api/v1/webhooks/secret")).json["activeSecrets"] == 1
+
+
+async def test_only_so_many_secrets_sign_at_a_time(dojo: Dojo, caller: Caller) -> None:
+    seen = [(await caller.post("/api/v1/webhooks/secret")).json["activeSecrets"] for _ in range(4)]
+    assert seen == [2, 3, 4, 5]
+    refused = await caller.post("/api/v1/webhooks/secret")
+    assert (refused.status, refused.error["code"]) == (409, "conflict")
+    assert f"ends at {iso_utc(dojo.clock.now() + timedelta(hours=24))}; rotate again then" in refused.error["message"]
+    assert (await caller.get("/api/v1/webhooks/secret")).json["activeSecrets"] == 5

@@ -13,8 +13,8 @@ from tests.clock import FakeClock
 from tests.stores import SERVER_SECRET, Stores
 
 from pixeldojo.accounts.keys import KeyMode, Scope, SpendCap, SpendCapPeriod, new_secret_key
-from pixeldojo.accounts.service import AccountsService
-from pixeldojo.core.errors import NotFound, Unauthorized
+from pixeldojo.accounts.service import MOST_SECRETS, AccountsService, Rotation
+from pixeldojo.core.errors import Conflict, IdempotencyMismatch, NotFound, Unauthorized
 from pixeldojo.db.engine import Database
 from pixeldojo.db.tables import api_keys
 
@@ -190,7 +190,7 @@ async def test_an_account_begins_with_one_webhook_secret_of_the_standards_form(s
 
 async def test_an_old_webhook_secret_signs_beside_the_new_one_for_a_day(stores: Stores, account_id: str) -> None:
     (old,) = await stores.accounts.webhook_secrets(account_id)
-    new = await stores.accounts.rotate_webhook_secret(account_id)
+    new = (await stores.accounts.rotate_webhook_secret(account_id)).secret
 
     assert await stores.accounts.webhook_secrets(account_id) == [new, old]
     stores.clock.advance(24 * 3_600 - 1)
@@ -199,11 +199,55 @@ async def test_an_old_webhook_secret_signs_beside_the_new_one_for_a_day(stores: 
     assert await stores.accounts.webhook_secrets(account_id) == [new]
 
 
-async def test_secrets_rotated_at_once_are_all_kept_and_one_is_left_in_the_end(stores: Stores, account_id: str) -> None:
+async def test_secrets_rotated_at_once_are_kept_up_to_the_most_and_one_is_left_in_the_end(
+    stores: Stores, account_id: str
+) -> None:
     (old,) = await stores.accounts.webhook_secrets(account_id)
-    rotated = await asyncio.gather(*(stores.accounts.rotate_webhook_secret(account_id) for _ in range(8)))
+    outcomes = await asyncio.gather(
+        *(stores.accounts.rotate_webhook_secret(account_id) for _ in range(8)), return_exceptions=True
+    )
 
+    rotated = [outcome for outcome in outcomes if isinstance(outcome, Rotation)]
+    assert sorted(outcome.active_count for outcome in rotated) == list(range(2, MOST_SECRETS + 1))
+    assert all(isinstance(outcome, Rotation | Conflict) for outcome in outcomes)
     valid = await stores.accounts.webhook_secrets(account_id)
-    assert set(valid) == {old, *rotated}
+    assert set(valid) == {old, *(outcome.secret for outcome in rotated)}
     stores.clock.advance(24 * 3_600)
     assert await stores.accounts.webhook_secrets(account_id) == valid[:1]
+    assert (await stores.accounts.rotate_webhook_secret(account_id)).active_count == 2
+
+
+async def test_a_rotation_beyond_the_most_says_when_the_next_is_welcome(stores: Stores, account_id: str) -> None:
+    for _ in range(MOST_SECRETS - 1):
+        await stores.accounts.rotate_webhook_secret(account_id)
+        stores.clock.advance(60)
+
+    with pytest.raises(Conflict, match=r"5 secrets sign .* ends at 2026-05-05T12:00:00\.000Z; rotate again then"):
+        await stores.accounts.rotate_webhook_secret(account_id, idempotency_key="k")
+
+    stores.clock.advance(24 * 3_600 - 60 * (MOST_SECRETS - 1))
+    rotated = await stores.accounts.rotate_webhook_secret(account_id, idempotency_key="k")
+    assert (rotated.active_count, rotated.is_replay) == (MOST_SECRETS, False)
+
+
+async def test_rotations_with_one_idempotency_key_are_one_rotation(stores: Stores, account_id: str) -> None:
+    rotated = await asyncio.gather(
+        *(stores.accounts.rotate_webhook_secret(account_id, idempotency_key="k") for _ in range(8))
+    )
+    later = (await stores.accounts.rotate_webhook_secret(account_id)).secret
+    again = await stores.accounts.rotate_webhook_secret(account_id, idempotency_key="k")
+
+    assert len({outcome.secret for outcome in [*rotated, again]}) == 1
+    assert [outcome.is_replay for outcome in [*rotated, again]].count(False) == 1
+    assert (again.active_count, again.secret == later) == (2, False)
+    assert len(await stores.accounts.webhook_secrets(account_id)) == 3
+
+
+async def test_an_idempotency_key_of_a_job_rotates_nothing(stores: Stores, account_id: str) -> None:
+    key = await stores.new_key(account_id=account_id, granted=100_000)
+    await stores.create(key, idempotency_key="k")
+
+    with pytest.raises(IdempotencyMismatch, match="'k' was used for another request"):
+        await stores.accounts.rotate_webhook_secret(account_id, idempotency_key="k")
+
+    assert len(await stores.accounts.webhook_secrets(account_id)) == 1

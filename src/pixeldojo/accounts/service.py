@@ -1,5 +1,6 @@
 """Accounts, their API keys and their webhook secrets: creating, checking, revoking."""
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,16 +19,21 @@ from pixeldojo.accounts.keys import (
     new_secret_key,
     public_prefix,
 )
-from pixeldojo.core.clock import Clock
-from pixeldojo.core.errors import NotFound, Unauthorized
+from pixeldojo.core.clock import Clock, iso_utc
+from pixeldojo.core.errors import Conflict, IdempotencyMismatch, NotFound, Unauthorized
 from pixeldojo.core.ids import IdKind, new_id
+from pixeldojo.core.json_types import JsonObject
 from pixeldojo.core.secrets import new_webhook_secret
+from pixeldojo.db.answers import KeptAnswer, keep_answer, reserve_answer
 from pixeldojo.db.engine import Database
 
 # A revoked key stops working at once on the node that revoked it and within this time on every other.
 _CACHE_SECONDS = 3.0
 _CACHE_SIZE = 10_000
 SECRET_OVERLAP = timedelta(hours=24)
+MOST_SECRETS = 5
+"""How many secrets of an account sign at a time: each adds a signature to every webhook."""
+_ROTATION = hashlib.sha256(b"rotate the webhook secret").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,15 @@ class NewKey:
 
     key: ApiKey
     secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """A webhook secret just made, how many signed once it was, and whether an earlier request made it."""
+
+    secret: str
+    active_count: int
+    is_replay: bool
 
 
 class AccountsService:
@@ -150,19 +165,49 @@ class AccountsService:
         async with self._database.read() as connection:
             return await store.valid_secrets(connection, account_id, self._clock.now())
 
-    async def rotate_webhook_secret(self, account_id: str) -> str:
-        """Make a new webhook secret and return it; the old ones sign beside it for another 24 hours."""
+    async def rotate_webhook_secret(self, account_id: str, *, idempotency_key: str | None = None) -> Rotation:
+        """Make a new webhook secret; the old ones sign beside it for another 24 hours.
+
+        Raises:
+            Conflict: as many secrets sign already as may; nothing changed, and the idempotency key is still free.
+            IdempotencyMismatch: the key was used for something else.
+        """
         now = self._clock.now()
+        return await self._database.write(lambda connection: self._rotate(connection, account_id, idempotency_key, now))
+
+    async def _rotate(
+        self, connection: AsyncConnection, account_id: str, idempotency_key: str | None, now: datetime
+    ) -> Rotation:
+        await store.lock_account(connection, account_id)
+        ends_at = now + SECRET_OVERLAP
+        if idempotency_key is not None:
+            kept = await reserve_answer(
+                connection,
+                account_id=account_id,
+                key=idempotency_key,
+                fingerprint=_ROTATION,
+                resource_id=account_id,
+                now=now,
+                expires_at=ends_at,
+            )
+            if kept is not None:
+                return await _rotated_before(connection, account_id, idempotency_key, kept)
+        active = len(await store.valid_secrets(connection, account_id, now)) + 1
+        if active > MOST_SECRETS:
+            next_at = await store.next_secret_end(connection, account_id, now)
+            raise Conflict(
+                f"{MOST_SECRETS} secrets sign webhooks already, which is the most. The oldest ends at "
+                f"{iso_utc(next_at)}; rotate again then."
+            )
+        version = await store.newest_secret_version(connection, account_id) + 1
         secret = new_webhook_secret()
-
-        async def work(connection: AsyncConnection) -> None:
-            await store.lock_account(connection, account_id)
-            version = await store.newest_secret_version(connection, account_id) + 1
-            await store.retire_secrets(connection, account_id, now + SECRET_OVERLAP)
-            await store.insert_secret(connection, account_id, version, secret, now)
-
-        await self._database.write(work)
-        return secret
+        await store.retire_secrets(connection, account_id, ends_at)
+        await store.insert_secret(connection, account_id, version, secret, now)
+        if idempotency_key is not None:
+            # The secret itself stays in its own table.
+            answer: JsonObject = {"version": version, "active": active}
+            await keep_answer(connection, account_id, idempotency_key, 201, answer)
+        return Rotation(secret, active, is_replay=False)
 
     async def _find_key(self, key_hash: str) -> ApiKey | None:
         now = self._clock.monotonic()
@@ -179,3 +224,10 @@ class AccountsService:
             if len(self._cache) > _CACHE_SIZE:
                 self._cache.popitem(last=False)
         return key
+
+
+async def _rotated_before(connection: AsyncConnection, account_id: str, key: str, kept: KeptAnswer) -> Rotation:
+    if kept.fingerprint != _ROTATION:
+        raise IdempotencyMismatch(f"The Idempotency-Key {key!r} was used for another request. Send a new key.")
+    version, active = (int(str(kept.answer[name])) for name in ("version", "active"))
+    return Rotation(await store.secret_of(connection, account_id, version), active, is_replay=True)

@@ -111,6 +111,24 @@ async def valid_secrets(connection: AsyncConnection, account_id: str, now: datet
     return (await connection.execute(query)).scalars().all()
 
 
+async def secret_of(connection: AsyncConnection, account_id: str, version: int) -> str:
+    """Return the secret of that version, in force or not."""
+    query = select(webhook_secrets.c.secret).where(
+        webhook_secrets.c.account_id == account_id, webhook_secrets.c.version == version
+    )
+    secret: str = (await connection.execute(query)).scalar_one()
+    return secret
+
+
+async def next_secret_end(connection: AsyncConnection, account_id: str, now: datetime) -> datetime:
+    """Return when the first of the secrets ends that sign beside the newest; there must be one."""
+    query = select(func.min(webhook_secrets.c.expires_at)).where(
+        webhook_secrets.c.account_id == account_id, webhook_secrets.c.expires_at > now
+    )
+    end: datetime = (await connection.execute(query)).scalar_one()
+    return end
+
+
 def _key(row: Row[tuple[object, ...]]) -> ApiKey:
     columns = row._mapping
     cap = columns[api_keys.c.spend_cap]

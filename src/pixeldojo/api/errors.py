@@ -30,6 +30,8 @@ _HTTP_ERRORS: dict[int, type[PixelDojoError]] = {
     413: PayloadTooLarge,
     415: UnsupportedMediaType,
 }
+HEADER = "header."
+"""Begins the path of a violation in a header."""
 # No route counted these: they count as discovery does, and carry its figures.
 _UNROUTED = frozenset({404, 405})
 _MESSAGES = {
@@ -105,4 +107,4 @@ def unexpected_error(error: Exception) -> PixelDojoError:
 def _parameter_violation(problem: ErrorDetails) -> Violation:
     where, *names = problem["loc"]
     path = ".".join(str(name) for name in names)
-    return Violation(f"header.{path}" if where == "header" else path, complaint_of(problem))
+    return Violation(f"{HEADER}{path}" if where == "header" else path, complaint_of(problem))

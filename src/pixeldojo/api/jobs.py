@@ -12,6 +12,7 @@ from pixeldojo.api.moments import Moment
 from pixeldojo.api.responses import answer, error_answers
 from pixeldojo.core.clock import iso_utc
 from pixeldojo.core.errors import ValidationError, Violation
+from pixeldojo.core.near_miss import nearest
 from pixeldojo.jobs.job import JobFilter
 from pixeldojo.jobs.service import CancelResult
 from pixeldojo.jobs.states import JobStatus
@@ -49,13 +50,19 @@ async def list_jobs(
     created_before: Annotated[Moment | None, Query(description="Only jobs created before this time.")] = None,
 ) -> JSONResponse:
     """List the jobs of this account and mode; jobs whose time is over are left out."""
-    if cursor is not None and not _CURSOR.fullmatch(cursor):
-        violation = Violation("cursor", "must be the nextCursor of an earlier page, unchanged")
-        raise ValidationError(f"cursor: {violation.message}", details=[violation])
     services = services_of(request)
+    if cursor is not None and not _CURSOR.fullmatch(cursor):
+        raise _refused("cursor", "must be the nextCursor of an earlier page, unchanged")
+    known = [one.id for one in services.catalog.models]
+    if model is not None and model not in known:
+        raise _refused("model", f"must be a model id of GET /api/v1/models{nearest(model, known) or '.'}")
     wanted = JobFilter(limit, cursor, status, model, created_after, created_before)
     page, next_cursor = await services.jobs.list_page(key, wanted)
     return JSONResponse({"jobs": await services.jobs.present(page), "nextCursor": next_cursor})
+
+
+def _refused(parameter: str, reason: str) -> ValidationError:
+    return ValidationError(f"{parameter}: {reason}", details=[Violation(parameter, reason)])
 
 
 @router.get(

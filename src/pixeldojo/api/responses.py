@@ -32,9 +32,12 @@ def _header(description: str, *, is_sure: bool = False, kind: str = "string") ->
     return {"description": description, "required": is_sure, "schema": {"type": kind}}
 
 
+_REPLAY_HEADER = {
+    "Idempotent-Replayed": _header("`true` where the Idempotency-Key was used before for this very request.")
+}
 _RUN_HEADERS = {
     "Location": _header("Where the job is polled.", is_sure=True),
-    "Idempotent-Replayed": _header("`true` where the Idempotency-Key was used before for this very request."),
+    **_REPLAY_HEADER,
     "Preference-Applied": _header("How long the answer was held at most, as `wait=N`."),
 }
 _JOB_LINKS = {
@@ -49,6 +52,8 @@ JOB_ACCEPTED: Responses = {
     },
     200: {**answer(200, "Job", "With `Prefer: wait`: the job, which ended in time.")[200], "headers": _RUN_HEADERS},
 }
+
+SECRET_ROTATED: Responses = {201: {**answer(201, "WebhookSecret", "The new secret.")[201], "headers": _REPLAY_HEADER}}
 
 PUBLISHED_HEADERS = {
     "ETag": _header("Changes when the text does.", is_sure=True),
@@ -281,7 +286,10 @@ SCHEMAS: dict[str, Schema] = {
             "features": {"type": "array", "items": {"type": "string"}},
             "useCases": {"type": "array", "items": {"type": "string"}},
             "creditCost": {"type": "object", "required": ["type", "default", "unit"]},
-            "sandboxOnly": {"type": "boolean", "description": "Whether no upstream can run it, so that live keys may not."},
+            "sandboxOnly": {
+                "type": "boolean",
+                "description": "Whether no upstream can run it, so that live keys may not.",
+            },
         }
     ),
     "ModelDetail": {

@@ -12,6 +12,7 @@ from typing import Any, Final
 from fastapi import Request
 
 from pixeldojo.api.auth import services_of
+from pixeldojo.api.errors import HEADER
 from pixeldojo.api.request_body import PARSE_IN_THREAD_BYTES, read_json_object
 from pixeldojo.api.services import Services
 from pixeldojo.catalog.inputs import media_values, read_input
@@ -99,7 +100,9 @@ def _media_violations(services: Services, model: Model, canonical: JsonObject) -
 
 def _summary(model: Model, violations: list[Violation]) -> str:
     first = violations[0]
+    more = f" (and {len(violations) - 1} more, see details)" if len(violations) > 1 else ""
+    if first.path.startswith(HEADER):
+        return f"The header {first.path.removeprefix(HEADER)} cannot be used: {first.message}{more}"
     is_named = first.message.startswith(first.path)
     said = first.message if is_named else f"{first.path}: {first.message}"
-    more = f" (and {len(violations) - 1} more, see details)" if len(violations) > 1 else ""
     return f"The input of {model.id} cannot be used. {said}{more}"

@@ -1,5 +1,6 @@
 """GET and POST /webhooks/secret: the secret that signs webhooks, and its rotation."""
 
+from contextlib import nullcontext
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -8,7 +9,9 @@ from fastapi.responses import JSONResponse
 from pixeldojo.accounts.keys import ApiKey, Scope
 from pixeldojo.accounts.service import SECRET_OVERLAP
 from pixeldojo.api.auth import needs, services_of
-from pixeldojo.api.responses import answer, error_answers
+from pixeldojo.api.idempotency import NAME, REPLAYED, IdempotencyKey, key_violations, one_at_a_time
+from pixeldojo.api.responses import SECRET_ROTATED, answer, error_answers
+from pixeldojo.core.errors import ValidationError
 
 router = APIRouter(tags=["webhooks"])
 
@@ -30,16 +33,28 @@ async def get_secret(request: Request, key: Annotated[ApiKey, Depends(needs(Scop
     status_code=201,
     summary="Rotate the signing secret",
     operation_id="rotateWebhookSecret",
-    responses={**answer(201, "WebhookSecret", "The new secret."), **error_answers(401, 403, 429)},
+    responses={**SECRET_ROTATED, **error_answers(400, 401, 403, 409, 422, 429)},
 )
-async def rotate_secret(request: Request, key: Annotated[ApiKey, Depends(needs(Scope.KEYS))]) -> JSONResponse:
-    """Make a new secret; for 24 hours webhooks carry a signature of the old one beside it."""
+async def rotate_secret(
+    request: Request,
+    key: Annotated[ApiKey, Depends(needs(Scope.KEYS))],
+    idempotency_key: IdempotencyKey = None,
+) -> JSONResponse:
+    """Make a new secret; for 24 hours webhooks carry a signature of the old one beside it.
+
+    At most five secrets sign at a time; a rotation beyond that is answered with 409 until the oldest has ended.
+    """
+    violations = key_violations(idempotency_key)
+    if violations:
+        raise ValidationError(f"The header {NAME} cannot be used: {violations[0].message}", details=violations)
     accounts = services_of(request).accounts
-    secret = await accounts.rotate_webhook_secret(key.account_id)
-    active = await accounts.webhook_secrets(key.account_id)
+    held = nullcontext() if idempotency_key is None else one_at_a_time(request, key.account_id, idempotency_key)
+    with held:
+        rotation = await accounts.rotate_webhook_secret(key.account_id, idempotency_key=idempotency_key)
     body = {
-        "secret": secret,
-        "activeSecrets": len(active),
+        "secret": rotation.secret,
+        "activeSecrets": rotation.active_count,
         "overlapHours": int(SECRET_OVERLAP.total_seconds() // 3600),
     }
-    return JSONResponse(body, status_code=201, headers={"Cache-Control": "no-store"})
+    headers = {"Cache-Control": "no-store", **(REPLAYED if rotation.is_replay else {})}
+    return JSONResponse(body, status_code=201, headers=headers)

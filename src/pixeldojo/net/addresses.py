@@ -118,8 +118,8 @@ class AddressPolicy:
             self.check_address(literal, scheme=parsed.scheme)
         elif host.removesuffix(".").rpartition(".")[2] in {"localhost", "localdomain"}:
             self._check_local_name(host)
-        if parsed.scheme == "http" and not (self.allow_http or self.allowed_networks):
-            raise RefusedAddress("plain http is not accepted here; use an https:// address")
+        elif parsed.scheme == "http":
+            self._check_http_name()
         return parsed
 
     def check_address(self, address: IPAddress, *, scheme: str = "https") -> None:
@@ -159,6 +159,14 @@ class AddressPolicy:
 
     def _is_opened(self, address: IPAddress) -> bool:
         return any(address in network for network in self.allowed_networks)
+
+    def _check_http_name(self) -> None:
+        """Return if a name may lead to where plain http is fine: networks beyond this machine, which has names."""
+        if self.allow_http or any(not network.is_loopback for network in self.allowed_networks):
+            return
+        if self.allowed_networks:
+            raise RefusedAddress("plain http is accepted only to this machine, as 127.0.0.1; use an https:// address")
+        raise RefusedAddress("plain http is not accepted here; use an https:// address")
 
     def _check_local_name(self, host: str) -> None:
         if not any(self._is_opened(loopback) for loopback in _LOOPBACK):

@@ -211,6 +211,27 @@ def test_the_quick_start_may_post_to_loopback_over_http() -> None:
         LOOPBACK.check_url("http://2130706433/")
 
 
+@pytest.mark.parametrize(
+    ("networks", "allow_http", "is_taken"),
+    [
+        ((), False, False),
+        (("127.0.0.0/8", "::1/128"), False, False),
+        (("127.0.0.0/8", "10.0.0.0/8"), False, True),
+        (("fd00::/8",), False, True),
+        ((), True, True),
+    ],
+)
+def test_a_name_over_http_is_taken_only_where_it_may_lead_to_an_opened_network(
+    networks: tuple[str, ...], allow_http: bool, is_taken: bool
+) -> None:
+    policy = AddressPolicy(tuple(map(ip_network, networks)), allow_http)
+    if is_taken:
+        assert str(policy.check_url("http://example.com/x")) == "http://example.com/x"
+        return
+    with pytest.raises(RefusedAddress, match=r"plain http is .*; use an https:// address"):
+        policy.check_url("http://example.com/x")
+
+
 @given(st.text(max_size=80))
 def test_no_text_does_anything_but_pass_or_be_refused(text: str) -> None:
     for url in (text, f"https://{text}", f"https://{text}/", f"https://example.com{text}"):
