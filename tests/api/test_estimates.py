@@ -146,7 +146,7 @@ async def test_the_upstreams_are_those_that_a_worker_would_try_in_its_order(dojo
     router = Router({name: ScriptedProvider(name) for name in (*set_up, "sandbox")})
     live = await dojo.caller(mode=KeyMode.LIVE, granted=100_000_000)
     several = 0
-    for model in MODELS[::3]:
+    for model in (model for model in MODELS[::3] if model.sandbox_only is None):
         estimate = await live.post(address(model.id, "estimate"), model.example)
         job_id = await live.run(model.example, target=address(model.id, "run"))
         routes = router.routes(model, await dojo.stores.claim(job_id), ())

@@ -101,6 +101,8 @@ async def test_every_model_has_a_page_that_says_all_there_is_and_needs_no_script
         words += [cell for row in price_table(model).rows for cell in row]
         words += [f"{parameter.name} " for parameter in model.parameters]
         assert [word for word in words if word not in page.text] == [], model.id
+        places = [model.sandbox_only] if model.sandbox_only else [one.endpoint for one in model.upstreams]
+        assert [place for place in places if place not in page.text] == [], model.id
         assert set(page.programs) == {"bash", "python", "javascript"}, model.id
         assert all(f"/models/{model.id}/run" in code for code in page.programs.values()), model.id
         assert "example.com" not in "".join(page.programs.values()), model.id

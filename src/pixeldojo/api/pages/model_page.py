@@ -78,6 +78,7 @@ class ModelPage:
     output: str
     formats: str
     upstreams: tuple[ShownUpstream, ...]
+    sandbox_only: str | None
     confidence: str
     examples: Examples
 
@@ -100,6 +101,7 @@ def model_page(model: Model, base_url: str, samples_url: str, live_providers: fr
         output=_OUTPUTS[model.output.kind],
         formats=joined(model.output.formats, "or"),
         upstreams=_upstreams(model, live_providers),
+        sandbox_only=model.sandbox_only,
         confidence=_CONFIDENCE[model.confidence.level],
         examples=model_examples(model, base_url, samples_url),
     )

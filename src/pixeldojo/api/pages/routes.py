@@ -34,6 +34,9 @@ _POLICY: Final = (
 _REFERENCE_POLICY: Final = f"{_POLICY}; script-src 'self'; connect-src 'self'"
 
 
+router = APIRouter()
+
+
 class Pages:
     """The pages of one app."""
 
@@ -76,16 +79,19 @@ class Pages:
         return self._templates.render("model.html", page=page)
 
 
+@router.route(PREFIX, methods=["GET"])
 async def get_index(request: Request) -> Response:
     """Answer with the list of all models."""
     return await _answer(request, _pages_of(request).index)
 
 
+@router.route(f"{PREFIX}/documentation", methods=["GET"])
 async def get_reference(request: Request) -> Response:
     """Answer with the interactive reference of /api/openapi."""
     return await _answer(request, _pages_of(request).reference, _REFERENCE_POLICY)
 
 
+@router.route(f"{PREFIX}/{{apiId}}", methods=["GET"])
 async def get_model(request: Request) -> Response:
     """Answer with the page of a model, or with one that says there is none."""
     pages, model_id = _pages_of(request), request.path_params["apiId"]
@@ -96,6 +102,7 @@ async def get_model(request: Request) -> Response:
     return _protected(Response(pages.missing(model_id), 404, media_type=_HTML))
 
 
+@router.route(f"{PREFIX}/files/{{name}}", methods=["GET"])
 async def get_file(request: Request) -> Response:
     """Answer with a file that pages refer to."""
     pages, name = _pages_of(request), request.path_params["name"]
@@ -104,21 +111,6 @@ async def get_file(request: Request) -> Response:
         await count_public(request)
         raise NotFound("No page refers to a file of this name.")
     return await _answer(request, file)
-
-
-def _routes() -> APIRouter:
-    router = APIRouter()
-    for path, endpoint in (
-        ("", get_index),
-        ("/documentation", get_reference),
-        ("/files/{name}", get_file),
-        ("/{apiId}", get_model),
-    ):
-        router.add_route(PREFIX + path, endpoint, methods=["GET"], include_in_schema=False)
-    return router
-
-
-router = _routes()
 
 
 async def _answer(request: Request, published: Published, policy: str = _POLICY) -> Response:
