@@ -19,8 +19,9 @@ from pixeldojo.db.migrate import migrate
 _COMMAND = (sys.executable, "-X", "importtime", "-m", "pixeldojo")
 _IMPORT = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.MULTILINE)
 
-# Drawing and decoding are the media processes'; migrating, and what a scaled-out set-up needs, has its own moment.
-NOT_IN_A_SERVER = {"numpy", "PIL", "av", "alembic", "mako", "redis", "taskiq_redis", "asyncpg"}
+# Drawing and decoding are the media processes'; migrating, and what a scaled-out set-up needs, has its own moment;
+# there are no web sockets.
+NOT_IN_A_SERVER = {"numpy", "PIL", "av", "alembic", "mako", "redis", "taskiq_redis", "asyncpg", "websockets"}
 HTTP = {"fastapi", "starlette", "uvicorn", "aiohttp", "taskiq", "limits", "obstore", "jsonschema_rs", "tomli"}
 DATABASE = {"sqlalchemy", "aiosqlite", "alembic"}
 

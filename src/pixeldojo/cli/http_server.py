@@ -46,7 +46,11 @@ class HttpServer:
             app,
             loop="uvloop",
             http="httptools",
+            # There are none here, and a library for them would be loaded at every start.
+            ws="none",
             log_config=None,
+            # Its warnings tell of what callers send (an upgrade, bytes that are no HTTP): anybody could fill the log.
+            log_level="error",
             access_log=False,
             server_header=False,
             # Whom to believe about a client's address is a setting of ours (`trusted_proxies`).
