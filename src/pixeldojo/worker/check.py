@@ -53,14 +53,21 @@ class CheckStep:
         clients: Mapping[str, HttpClient],
         clock: Clock,
         log: FilteringBoundLogger,
+        least_check_seconds: float = _LEAST_CHECK_SECONDS,
     ) -> None:
-        """Make the step; `clients` are the upstreams', by provider, each trusting its own origin alone."""
+        """Make the step.
+
+        Args:
+            clients: Of the upstreams, by provider, each trusting its own origin alone.
+            least_check_seconds: What an upstream has to answer in however near the deadline is.
+        """
         self._claims = claims
         self._providers = providers
         self._collect = collect
         self._clients = clients
         self._clock = clock
         self._log = log
+        self._least_check_seconds = least_check_seconds
 
     async def run(self, job: Job) -> Outcome:  # noqa: PLR0911  one line for each way a check can end
         """Take the step."""
@@ -73,9 +80,8 @@ class CheckStep:
             return Ended(await self._claims.fail(job, _CANCELED))
         try:
             # An answer that takes longer than the job may is the same as none: the deadline ends the job.
-            async with asyncio.timeout(
-                max(_LEAST_CHECK_SECONDS, (job.deadline_at - self._clock.now()).total_seconds())
-            ):
+            left = (job.deadline_at - self._clock.now()).total_seconds()
+            async with asyncio.timeout(max(self._least_check_seconds, left)):
                 answer = await provider.check(operation, self._clients[provider.name])
         except TimeoutError:
             return await self._time_out(job, provider, operation)
@@ -117,9 +123,11 @@ class CheckStep:
         if not operation.can_cancel:
             return False
         try:
-            outcome = await provider.cancel(operation, self._clients[provider.name])
-        except UpstreamError as error:
-            self._log.warning("upstream cancel failed", job_id=job.id, provider=provider.name, why=error.message)
+            async with asyncio.timeout(self._least_check_seconds):
+                outcome = await provider.cancel(operation, self._clients[provider.name])
+        except (UpstreamError, TimeoutError) as error:
+            why = error.message if isinstance(error, UpstreamError) else "no answer in time"
+            self._log.warning("upstream cancel failed", job_id=job.id, provider=provider.name, why=why)
             return False
         return outcome == CancelOutcome.CANCELED
 

@@ -1,5 +1,8 @@
 """Asking an upstream how it goes: how often, for how long, and what each answer leads to."""
 
+import asyncio
+from typing import NoReturn
+
 import pytest
 from tests.unit.worker.faulty import Crash
 from tests.unit.worker.workshop import ScriptedProvider, Workshop, finished, refused
@@ -132,6 +135,34 @@ async def test_at_the_deadline_the_upstream_is_asked_to_stop(
     await shop.carry(job_id)
     assert await shop.ending(key, job_id) == ("failed", "timeout", 0)
     assert shop.upstream.canceled == shop.upstream.checked[:1]
+
+
+async def _hang() -> NoReturn:
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")
+
+
+async def test_an_upstream_that_does_not_answer_past_the_deadline_ends_the_job(shop: Workshop, key: ApiKey) -> None:
+    shop.least_check_seconds = 0.02
+    job_id = await shop.submit(key, timeout_seconds=0.01)
+    shop.upstream.to_check = [_hang]
+    async with asyncio.timeout(10):
+        await shop.carry(job_id)
+    assert await shop.ending(key, job_id) == ("failed", "timeout", 0)
+    assert len(shop.upstream.canceled) == 1
+    assert await shop.attempts(job_id) == [("sandbox", "timeout")]
+
+
+async def test_an_upstream_that_does_not_answer_when_told_to_stop_holds_up_nothing(shop: Workshop, key: ApiKey) -> None:
+    shop.least_check_seconds = 0.02
+    job_id = await shop.submit(key, timeout_seconds=0.01)
+    shop.upstream.to_check = [_hang]
+    shop.upstream.to_cancel = [_hang]
+    async with asyncio.timeout(10):
+        await shop.carry(job_id)
+    assert await shop.ending(key, job_id) == ("failed", "timeout", 0)
+    [warning] = [line for line in shop.captured.entries if line["event"] == "upstream cancel failed"]
+    assert warning["why"] == "no answer in time"
 
 
 async def test_an_upstream_that_cannot_cancel_is_not_asked_to(shop: Workshop, key: ApiKey) -> None:

@@ -247,6 +247,7 @@ class Workshop:
             None, processors=[self.captured], wrapper_class=structlog.make_filtering_bound_logger(0)
         )
         self.pauses: list[float] = []
+        self.least_check_seconds = 30.0
         self._sleepers = 0
         self.upstream = ScriptedProvider()
         self.clients: Mapping[str, HttpClient] = defaultdict(NoHttp)
@@ -296,6 +297,7 @@ class Workshop:
             clients=self.clients,
             clock=self.clock,
             log=self.log,
+            least_check_seconds=self.least_check_seconds,
         )
         return {
             Step.SUBMIT: submit.run,
