@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
 
 import aiohttp
@@ -20,8 +20,10 @@ from tests.emulators.samples import CONTENT_TYPES, EXTENSIONS, Samples
 from tests.emulators.trouble import Trouble, Wish, find_wish
 
 HTML: Final = "<!doctype html><html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+_SKEW: Final = timedelta(hours=1)
 LARGEST_BODY: Final = 200 * 1024 * 1024
 Answer = web.StreamResponse
+Post = Callable[[str, Mapping[str, str], bytes], Awaitable[int]]
 
 
 class Refusal(Exception):
@@ -74,7 +76,15 @@ class Seen:
 
 
 class Emulator(ABC):
-    """A service on loopback. `async with` starts and ends it."""
+    """A service on loopback. `async with` starts and ends it.
+
+    Attributes:
+        accepted: What it took, by its own ids.
+        log: Every request it read.
+        uploads: Files handed over, by its own ids.
+        callback_statuses: What its callbacks were answered.
+        keys_given: How often somebody asked for the keys that sign callbacks.
+    """
 
     name: ClassVar[str]
     usual_key: ClassVar[str]
@@ -90,7 +100,8 @@ class Emulator(ABC):
         key: str | None = None,
         polls_until_done: int = 2,
         work_seconds: float | None = None,
-        reach: Callable[[str], str] = lambda url: url,
+        post: Post | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Make it.
 
@@ -99,7 +110,8 @@ class Emulator(ABC):
             key: The only credentials it takes.
             polls_until_done: After how many questions work is done.
             work_seconds: After how many seconds work is done and called back; None where a test says when.
-            reach: Where a callback address is reached from here.
+            post: Sends callbacks: address, headers, body to the answer's status. Over HTTP unless told otherwise.
+            now: What its clock says when it signs.
         """
         self.kinds = kinds
         self.key = key or self.usual_key
@@ -110,10 +122,14 @@ class Emulator(ABC):
         self.callback_statuses: list[int] = []
         self._polls_until_done = polls_until_done
         self._work_seconds = work_seconds
-        self._reach = reach
+        self._post = post or _post
+        self._now = now
+        self.keys_given = 0
         self._happened: Counter[str] = Counter()
         self._runner: web.AppRunner | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = asyncio.Event()
+        self._has_accepted = asyncio.Event()
         self.url = ""
 
     @property
@@ -133,9 +149,13 @@ class Emulator(ABC):
         """Return how the service words a trouble."""
         return Refusal(*self.refusals[trouble])
 
-    @abstractmethod
     def sign(self, work: Work, at: datetime, *, forged: bool = False) -> tuple[Mapping[str, str], bytes]:
         """Return headers and body of a callback."""
+        raise NotImplementedError(f"{self.name} does not call back")
+
+    def renew_keys(self) -> None:
+        """Sign with another key from now on."""
+        raise NotImplementedError(f"{self.name} does not call back")
 
     # Life
 
@@ -151,6 +171,7 @@ class Emulator(ABC):
 
     async def close(self) -> None:
         """End, whatever hangs."""
+        self._closing.set()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -169,6 +190,7 @@ class Emulator(ABC):
         """Accept work, or go wrong as it asks; return the answer to the submit."""
         await self._before_accepting(request, work)
         self.accepted[work.id] = work
+        self._has_accepted.set()
         if work.wants(Trouble.CALLED_EARLY):
             work.is_done = True
             await self.call_back(work)
@@ -176,7 +198,7 @@ class Emulator(ABC):
             self._begin(self._finish_later(work))
         match work.wish.trouble:
             case Trouble.ACCEPTED_SILENT:
-                await _forever()
+                await self._hang(request)
             case Trouble.ACCEPTED_HTML:
                 return web.Response(text=HTML, content_type="text/html")
             case Trouble.ACCEPTED_GATEWAY:
@@ -192,7 +214,7 @@ class Emulator(ABC):
         if trouble not in _REFUSED or not self.happens(work.wish, f"submit {key}"):
             return
         if trouble == Trouble.SILENT:
-            await _forever()
+            await self._hang(request)
         if trouble == Trouble.CUT_OFF:
             hang_up(request)
         raise self.refusal_of(trouble)
@@ -210,6 +232,11 @@ class Emulator(ABC):
         """Return how many outputs are asked for."""
         return next((int(arguments[name]) for name in self.count_members if name in arguments), 1)
 
+    async def until_accepted(self) -> Work:
+        """Return the newest work once there is any."""
+        await self._has_accepted.wait()
+        return self.paid[-1]
+
     # Questions
 
     async def asked(self, request: web.Request, work: Work) -> Answer | None:
@@ -218,7 +245,7 @@ class Emulator(ABC):
         if trouble in _ASKED and self.happens(work.wish, f"asked {work.id}"):
             match trouble:
                 case Trouble.ASKED_SILENT:
-                    await _forever()
+                    await self._hang(request)
                 case Trouble.ASKED_CUT_OFF:
                     hang_up(request)
                 case Trouble.ASKED_HTML:
@@ -253,15 +280,10 @@ class Emulator(ABC):
         """Post a callback and note what it was answered."""
         if work.callback_url is None:
             return
-        skew = -3600 if work.wants(Trouble.CALLED_LATE_CLOCK) else 0
-        at = datetime.fromtimestamp(datetime.now(UTC).timestamp() + skew, UTC)
+        at = self._now() - (_SKEW if work.wants(Trouble.CALLED_LATE_CLOCK) else timedelta())
         headers, body = self.sign(work, at, forged=work.wants(Trouble.CALLED_BY_ANOTHER))
         sent = {**headers, "content-type": "application/json"}
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(self._reach(work.callback_url), data=body, headers=sent) as answer,
-        ):
-            self.callback_statuses.append(answer.status)
+        self.callback_statuses.append(await self._post(work.callback_url, sent, body))
 
     async def _finish_later(self, work: Work) -> None:
         ended = asyncio.Event()
@@ -292,6 +314,11 @@ class Emulator(ABC):
             case Trouble.FILE_MISLABELLED:
                 return web.Response(body=content, content_type="text/html")
         return web.Response(body=content, content_type=CONTENT_TYPES[work.kind])
+
+    async def _hang(self, request: web.Request) -> None:
+        """Give no answer as long as the emulator lives."""
+        await self._closing.wait()
+        hang_up(request)
 
     # Books
 
@@ -349,9 +376,14 @@ def read_json_object(request: web.Request, body: bytes, refuse: Callable[[str], 
 
 def hang_up(request: web.Request) -> None:
     """Close the connection without an answer."""
-    assert request.transport is not None
-    request.transport.abort()
+    if request.transport is not None:
+        request.transport.abort()
     raise Refusal(499, {})
+
+
+async def _post(url: str, headers: Mapping[str, str], body: bytes) -> int:
+    async with aiohttp.ClientSession() as session, session.post(url, data=body, headers=headers) as answer:
+        return answer.status
 
 
 async def cut_off(request: web.Request, content: bytes) -> Answer:
@@ -362,7 +394,3 @@ async def cut_off(request: web.Request, content: bytes) -> Answer:
     assert request.transport is not None
     request.transport.abort()
     return answer
-
-
-async def _forever() -> None:
-    await asyncio.Event().wait()

@@ -99,7 +99,11 @@ class FalEmulator(Emulator):
 
     # What it answers
 
+    def renew_keys(self) -> None:
+        self.signing_key = Ed25519PrivateKey.generate()
+
     async def _keys(self, _request: web.Request) -> Answer:
+        self.keys_given += 1
         public = self.signing_key.public_key().public_bytes_raw()
         encoded = base64.urlsafe_b64encode(public).rstrip(b"=").decode()
         return web.json_response({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": encoded}]})

@@ -85,8 +85,12 @@ class ReplicateEmulator(Emulator):
 
     # What it answers
 
+    def renew_keys(self) -> None:
+        self.secret = secrets.token_bytes(32)
+
     async def _give_secret(self, request: web.Request) -> Answer:
         self._check_key(request)
+        self.keys_given += 1
         return web.json_response({"key": f"whsec_{base64.b64encode(self.secret).decode()}"})
 
     async def _get_version(self, request: web.Request) -> Answer:

@@ -250,6 +250,7 @@ class Workshop:
         self.least_check_seconds = 30.0
         self._sleepers = 0
         self.upstream = ScriptedProvider()
+        self.callback_base: str | None = None
         self.clients: Mapping[str, HttpClient] = defaultdict(NoHttp)
         self._providers: dict[str, Provider] = {}
         self.set_up(self.upstream)
@@ -268,16 +269,19 @@ class Workshop:
         """Let these be the upstreams that the operator has configured."""
         self._providers = {provider.name: provider for provider in providers}
 
-    def steps(self) -> Mapping[Step, StepFunction]:
-        """Return the steps, as of a process that has just started."""
-        claims = self.stores.claims
-        files = MediaFiles(
+    def files(self) -> MediaFiles:
+        """Return what moves and measures files: scripted here."""
+        return MediaFiles(
             fetcher=self.fetcher,
             pool=self.media,
             blobs=self.stores.blobs,
             scratch=self.scratch,
             max_bytes=LARGEST_FILE,
         )
+
+    def steps(self) -> Mapping[Step, StepFunction]:
+        """Return the steps, as of a process that has just started."""
+        claims, files = self.stores.claims, self.files()
         collect = CollectStep(catalog=self.catalog, claims=claims, files=files, clock=self.clock, log=self.log)
         submit = SubmitStep(
             catalog=self.catalog,
@@ -289,6 +293,7 @@ class Workshop:
             clients=self.clients,
             clock=self.clock,
             log=self.log,
+            callback_base=self.callback_base,
         )
         check = CheckStep(
             claims=claims,

@@ -1,0 +1,103 @@
+"""Every real service: its adapter, the emulator of it, and what is particular to it. A new provider is a row here.
+
+Owns the rows. What is expected of all of them is in test_troubles.py and its neighbours.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Final
+
+from tests.emulators.emulator import Emulator
+from tests.emulators.endpoints import endpoints_of
+from tests.emulators.fal import FalEmulator
+from tests.emulators.replicate import ReplicateEmulator
+from tests.emulators.trouble import Trouble
+
+from pixeldojo.catalog.load import Catalog, load_catalog
+from pixeldojo.core.json_types import JsonObject
+from pixeldojo.providers.contract import RealProvider
+from pixeldojo.providers.fal import FalProvider
+from pixeldojo.providers.replicate import ReplicateProvider
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a job ends, and what the service was asked to do for it.
+
+    Attributes:
+        code: The error's code; None where the job is completed.
+        paid: How many requests the service took.
+        outputs: How many files the caller gets.
+    """
+
+    code: str | None
+    paid: int
+    outputs: int = 0
+
+
+DONE: Final = Ending(None, 1, 2)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """An adapter and an emulator of the same service.
+
+    Attributes:
+        model_id: A model of the catalog that it serves, and that can make several pictures.
+        given: An input by which two are asked for.
+        settings: What an operator sets so that live keys reach the emulator.
+        lacks: Troubles that the service cannot have.
+        otherwise: Where its facts lead to another ending than usual; the reason stands beside each.
+    """
+
+    name: str
+    adapter: type[RealProvider]
+    emulator: Callable[..., Emulator]
+    provider: Callable[[Emulator], RealProvider]
+    settings: Callable[[Emulator], Mapping[str, str]]
+    model_id: str
+    given: JsonObject
+    lacks: frozenset[Trouble] = frozenset()
+    otherwise: Mapping[Trouble, Ending] = field(default_factory=dict)
+
+    def open_emulator(self, **options: object) -> Emulator:
+        """Return an emulator with the endpoints that the catalog names."""
+        return self.emulator(endpoints_of(whole_catalog(), self.name), **options)
+
+
+@cache
+def whole_catalog() -> Catalog:
+    """The catalog, read once."""
+    return load_catalog()
+
+
+PAIRS: Final = (
+    Pair(
+        name="fal",
+        adapter=FalProvider,
+        emulator=FalEmulator,
+        provider=lambda emulator: FalProvider(emulator.key, emulator.url, f"{emulator.url}/.well-known/jwks.json"),
+        settings=lambda emulator: {
+            "fal_key": emulator.key,
+            "fal_base_url": emulator.url,
+            "fal_jwks_url": f"{emulator.url}/.well-known/jwks.json",
+        },
+        model_id="flux",
+        given={"prompt": "a lantern", "num_outputs": 2},
+        # fal bills no 5xx of its own, so one may be asked again.
+        otherwise={Trouble.BROKEN: DONE},
+    ),
+    Pair(
+        name="replicate",
+        adapter=ReplicateProvider,
+        emulator=ReplicateEmulator,
+        provider=lambda emulator: ReplicateProvider(emulator.key, f"{emulator.url}/v1"),
+        settings=lambda emulator: {
+            "replicate_api_token": emulator.key,
+            "replicate_base_url": f"{emulator.url}/v1",
+        },
+        model_id="flux",
+        given={"prompt": "a lantern", "num_outputs": 2},
+    ),
+)

@@ -1,0 +1,91 @@
+"""Every trouble with every service: the job ends as it should, the caller is charged rightly, nothing is paid twice."""
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+from tests.clock import FakeClock
+from tests.emulators.trouble import Trouble
+from tests.providers.pairs import DONE, PAIRS, Ending, Pair
+from tests.providers.stand import Stand, open_stand
+
+NOT_TAKEN: Final = Ending("upstream_unavailable", 0)
+USUAL: Final[Mapping[str, Ending]] = {
+    "": DONE,
+    # Nobody can tell whether the service has the work: never sent again.
+    Trouble.SILENT: Ending("upstream_unknown", 0),
+    Trouble.CUT_OFF: Ending("upstream_unknown", 0),
+    Trouble.BROKEN: Ending("upstream_unknown", 0),
+    Trouble.ACCEPTED_SILENT: Ending("upstream_unknown", 1),
+    Trouble.ACCEPTED_CUT_OFF: Ending("upstream_unknown", 1),
+    Trouble.ACCEPTED_HTML: Ending("upstream_unknown", 1),
+    Trouble.ACCEPTED_GATEWAY: Ending("upstream_unknown", 1),
+    # It surely was not taken: sent again, or given up.
+    Trouble.BUSY: DONE,
+    Trouble.BUSY_QUIET: DONE,
+    Trouble.AWAY: DONE,
+    f"{Trouble.AWAY}*99": NOT_TAKEN,
+    f"{Trouble.BUSY}*99": NOT_TAKEN,
+    Trouble.QUOTA: NOT_TAKEN,
+    Trouble.WRONG_KEY: NOT_TAKEN,
+    Trouble.BAD_INPUT: Ending("invalid_input", 0),
+    # Asking costs nothing, so it is asked again.
+    Trouble.ASKED_SILENT: DONE,
+    Trouble.ASKED_CUT_OFF: DONE,
+    Trouble.ASKED_BUSY: DONE,
+    Trouble.ASKED_BUSY_QUIET: DONE,
+    f"{Trouble.ASKED_BROKEN}*6": DONE,
+    Trouble.ASKED_HTML: DONE,
+    Trouble.ODD_STATUS: DONE,
+    Trouble.ENDLESS: Ending("timeout", 1),
+    # The service says that it ended badly.
+    Trouble.FAILED: Ending("upstream_error", 1),
+    Trouble.STOPPED: Ending("upstream_error", 1),
+    Trouble.MODERATED: Ending("content_rejected", 1),
+    Trouble.PARTIAL: Ending(None, 1, 1),
+    Trouble.EMPTY: Ending("upstream_error", 1),
+    # It says that it ended well, and the files are not there.
+    Trouble.FILE_GONE: Ending("upstream_error", 1),
+    Trouble.FILE_CUT_OFF: Ending("upstream_error", 1),
+    Trouble.FILE_TRUNCATED: Ending("upstream_error", 1),
+    Trouble.FILE_HTML: Ending("upstream_error", 1),
+    Trouble.FILE_MISLABELLED: DONE,
+}
+_IMPATIENCE: Final = {
+    Trouble.SILENT: {"POST": 0.3},
+    Trouble.ACCEPTED_SILENT: {"POST": 0.3},
+    Trouble.ASKED_SILENT: {"GET": 0.3},
+}
+CASES: Final = [
+    pytest.param(pair, words, id=f"{pair.name}-{words or 'no trouble'}")
+    for pair in PAIRS
+    for words in USUAL
+    if words.partition("*")[0] not in pair.lacks
+]
+
+
+@pytest.fixture
+async def stand(pair: Pair, sqlite_address: str, clock: FakeClock, tmp_path: Path) -> AsyncIterator[Stand]:
+    async with open_stand([pair], sqlite_address, clock, tmp_path) as stand:
+        yield stand
+
+
+@pytest.mark.parametrize(("pair", "words"), CASES)
+async def test_a_trouble_ends_as_it_should(stand: Stand, pair: Pair, words: str) -> None:
+    trouble = Trouble(words.partition("*")[0]) if words else None
+    expected = pair.otherwise.get(trouble, USUAL[words]) if trouble else DONE
+    emulator, http = stand.emulators[pair.name], stand.http[pair.name]
+    http.seconds = _IMPATIENCE.get(trouble, {}) if trouble else {}
+    prompt = f"a lantern, trouble:{words}" if words else "a lantern"
+    job_id, key = await stand.order(pair, prompt=prompt, timeout_seconds=20 if trouble == Trouble.ENDLESS else 600)
+    quoted = (await stand.job(job_id)).quoted
+
+    await stand.carry(job_id)
+
+    status, code, cost = await stand.ending(key, job_id)
+    found = Ending(code, len(emulator.paid), len(await stand.assets(job_id)))
+    assert found == expected
+    assert status == ("completed" if expected.code is None else "failed")
+    assert cost == quoted * expected.outputs // DONE.outputs
+    assert stand.left_behind == []
