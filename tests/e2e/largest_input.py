@@ -23,6 +23,7 @@ Address: TypeAlias = Callable[[Parameter], str]
 _LONGEST_TEXT = 600
 _MOST_ITEMS = 8
 _TRIES = 8
+_PARTS = (1, 0.5, 0.25, 0.1, 0)
 # What multiplies the work.
 _MANY_OR_LONG = ("num_outputs", "duration", "num_frames", "fps")
 _FINE = ("resolution", "megapixels", "fps", "width", "height", "upscale_factor")
@@ -175,12 +176,11 @@ def _rank(value: JsonValue) -> float:
 def _numbers(parameter: Parameter) -> Iterator[JsonValue]:
     least, most = float(parameter.minimum or 0), float(parameter.maximum if parameter.maximum is not None else 10)
     step = float(parameter.multiple_of or (1 if parameter.item_type == "integer" else 0))
-    for part in (1, 0.5, 0.25, 0.1, 0):
-        value = least + (most - least) * part
-        if step:
-            value = value // step * step
-            value = value if value >= least else value + step
-        yield int(value) if parameter.item_type == "integer" else value
+    values = [least + (most - least) * part for part in _PARTS]
+    if step:
+        values = [max(value // step * step, -(-least // step) * step) for value in values]
+    # Each once: lowering goes from one to the next.
+    yield from dict.fromkeys(int(value) if parameter.item_type == "integer" else value for value in values)
 
 
 def _text(parameter: Parameter, address: Address) -> str:
