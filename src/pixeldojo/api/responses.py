@@ -42,7 +42,7 @@ _RUN_HEADERS = {
 }
 _JOB_LINKS = {
     operation: {"operationId": operation, "parameters": {"jobId": "$response.body#/jobId"}}
-    for operation in ("getJob", "cancelJob", "replayWebhook")
+    for operation in ("getJob", "cancelJob", "replayWebhook", "deleteJob")
 }
 JOB_ACCEPTED: Responses = {
     202: {
@@ -86,6 +86,10 @@ _TIME: Schema = {"type": "string", "format": "date-time"}
 _CREDITS: Schema = {"type": "number", "minimum": 0, "multipleOf": 0.001}
 
 
+def _said(schema: Schema, description: str) -> Schema:
+    return {**schema, "description": description}
+
+
 def _optional(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
@@ -108,11 +112,12 @@ SCHEMAS: dict[str, Schema] = {
             "error": _object(
                 {
                     "code": {"type": "string", "enum": _ERROR_CODES},
-                    "message": {"type": "string"},
-                    "status": {"type": "integer"},
-                    "requestId": {"type": "string"},
+                    "message": _said({"type": "string"}, "What was wrong, and what would be right."),
+                    "status": _said({"type": "integer"}, "The HTTP status once more."),
+                    "requestId": _said({"type": "string"}, "Finds the request in the server's log."),
                     "details": {
                         "type": "array",
+                        "description": "Every violation at once; `path` is the input, such as `loras[0].path`.",
                         "items": _object({"path": {"type": "string"}, "message": {"type": "string"}}),
                     },
                 },
@@ -134,15 +139,19 @@ SCHEMAS: dict[str, Schema] = {
         "additionalProperties": True,
         "examples": [{"prompt": "A paper lantern in the rain", "aspect_ratio": "16:9"}],
     },
-    "JobStatus": {"type": "string", "enum": [str(status) for status in JobStatus]},
+    "JobStatus": {
+        "type": "string",
+        "enum": [str(status) for status in JobStatus],
+        "description": "The last two are final; no other is ever shown.",
+    },
     "JobAccepted": _object(
         {
             "jobId": {"type": "string"},
             "status": {"const": "pending"},
-            "statusUrl": _URL,
-            "creditCost": _CREDITS,
-            "creditsRemaining": _CREDITS,
-            "expiresAt": _TIME,
+            "statusUrl": _said(_URL, "Where the job is polled."),
+            "creditCost": _said(_CREDITS, "What is held; the charge is never more."),
+            "creditsRemaining": _said(_CREDITS, "What is left to spend."),
+            "expiresAt": _said(_TIME, "When the job is deleted at the latest."),
         }
     ),
     "Estimate": _object(
@@ -171,18 +180,19 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Asset": _object(
         {
-            "url": _URL,
+            "url": _said(_URL, "Needs no key, cannot be guessed, works until the job expires."),
             "kind": {"type": "string", "enum": ["image", "video", "audio", "model3d"]},
             "contentType": {"type": "string"},
             "sizeBytes": {"type": "integer", "minimum": 0},
             "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-            "width": _optional({"type": "integer"}),
-            "height": _optional({"type": "integer"}),
-            "durationSeconds": _optional({"type": "number"}),
+            "width": _said(_optional({"type": "integer"}), "Pixels; null for sound and 3D models."),
+            "height": _said(_optional({"type": "integer"}), "Pixels; null for sound and 3D models."),
+            "durationSeconds": _said(_optional({"type": "number"}), "Null for pictures and 3D models."),
         }
     ),
     "JobOutput": {
         "type": "object",
+        "description": "The addresses of the files, under the name of their kind.",
         "properties": {
             "images": {"type": "array", "items": _URL},
             "video": _URL,
@@ -205,12 +215,12 @@ SCHEMAS: dict[str, Schema] = {
         {
             "jobId": {"type": "string"},
             "status": _STATUS,
-            "model": {"type": "string"},
-            "mode": _MODE,
-            "input": {"type": "object"},
+            "model": _said({"type": "string"}, "The `apiId` of the model."),
+            "mode": _said(_MODE, "As the key that ran it: `test` is the sandbox."),
+            "input": _said({"type": "object"}, "Under the model's own names, defaults filled in."),
             "output": _optional({"$ref": "#/components/schemas/JobOutput"}),
             "assets": {"type": "array", "items": {"$ref": "#/components/schemas/Asset"}},
-            "creditCost": _CREDITS,
+            "creditCost": _said(_CREDITS, "What is held, then what was charged; 0 for a failed job."),
             "error": _optional(
                 _object(
                     {
@@ -285,21 +295,67 @@ SCHEMAS: dict[str, Schema] = {
             "capabilities": {"type": "array", "items": {"type": "string"}},
             "features": {"type": "array", "items": {"type": "string"}},
             "useCases": {"type": "array", "items": {"type": "string"}},
-            "creditCost": {"type": "object", "required": ["type", "default", "unit"]},
+            "creditCost": {"$ref": "#/components/schemas/CreditCost"},
             "sandboxOnly": {
                 "type": "boolean",
                 "description": "Whether no upstream can run it, so that live keys may not.",
             },
         }
     ),
+    "CreditCost": _object(
+        {
+            "type": {
+                "type": "string",
+                "enum": ["fixed", "per_output", "per_second", "by_resolution", "by_resolution_and_duration"],
+            },
+            "default": _said(_CREDITS, "What a run with only the required inputs costs."),
+            "unit": {"type": "string", "enum": ["request", "output", "second"]},
+            "amount": _said(_CREDITS, "For one unit, where that does not depend on an input or for the usual one."),
+            "by": {
+                "type": "object",
+                "description": "For one unit, by the value of the input it depends on; by resolution, then by length.",
+                "additionalProperties": {
+                    "anyOf": [_CREDITS, {"type": "object", "additionalProperties": _CREDITS}],
+                },
+            },
+        },
+        optional=("amount", "by"),
+    ),
+    "ModelParameter": _object(
+        {
+            "name": {"type": "string"},
+            "type": _said({"type": "string"}, "A JSON type, or `array<…>` of one."),
+            "required": {"type": "boolean"},
+            "description": {"type": "string"},
+            "default": _said({}, "What counts where it is left out."),
+            "enum": _said({"type": "array"}, "The only values."),
+            "minimum": {"type": "number"},
+            "maximum": {"type": "number"},
+            "multipleOf": {"type": "number"},
+            "minLength": {"type": "integer"},
+            "maxLength": {"type": "integer"},
+            "minItems": {"type": "integer"},
+            "maxItems": {"type": "integer"},
+            "media": {"type": "string", "enum": ["image", "video", "audio", "file"]},
+            "appliesWhen": _said({"type": "string"}, "In words; elsewhere it is refused."),
+            "fields": _said(
+                {"type": "array", "items": {"$ref": "#/components/schemas/ModelParameter"}},
+                "The members of an object, or of the objects of an array.",
+            ),
+        },
+        optional=(
+            *("default", "enum", "minimum", "maximum", "multipleOf", "minLength", "maxLength", "minItems", "maxItems"),
+            *("media", "appliesWhen", "fields"),
+        ),
+    ),
     "ModelDetail": {
         "allOf": [
             {"$ref": "#/components/schemas/Model"},
             _object(
                 {
-                    "parameters": {"type": "array", "items": {"type": "object"}},
-                    "requestSchema": {"type": "object"},
-                    "outputKind": {"type": "string"},
+                    "parameters": {"type": "array", "items": {"$ref": "#/components/schemas/ModelParameter"}},
+                    "requestSchema": _said({"type": "object"}, "JSON Schema 2020-12 of the inputs."),
+                    "outputKind": {"type": "string", "enum": ["image", "video", "audio", "model3d"]},
                 }
             ),
         ]
