@@ -84,6 +84,9 @@ class Emulator(ABC):
         uploads: Files handed over, by its own ids.
         callback_statuses: What its callbacks were answered.
         keys_given: How often somebody asked for the keys that sign callbacks.
+        named_url: What the addresses in its answers begin with; its own unless changed.
+        is_deaf_to_troubles: Whether it does everything right, whatever requests ask for.
+        failing_uploads: How many of the next uploads it does not take.
     """
 
     name: ClassVar[str]
@@ -125,6 +128,9 @@ class Emulator(ABC):
         self._post = post or _post
         self._now = now
         self.keys_given = 0
+        self.is_deaf_to_troubles = False
+        self.failing_uploads = 0
+        self.named_url = ""
         self._happened: Counter[str] = Counter()
         self._runner: web.AppRunner | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -166,7 +172,7 @@ class Emulator(ABC):
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self.url = self.named_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
         return self
 
     async def close(self) -> None:
@@ -226,7 +232,7 @@ class Emulator(ABC):
 
     def wish_in(self, body: object) -> Wish:
         """Return the trouble that a body asks for."""
-        return find_wish(json.dumps(body))
+        return Wish() if self.is_deaf_to_troubles else find_wish(json.dumps(body))
 
     def count_in(self, arguments: Mapping[str, Any]) -> int:
         """Return how many outputs are asked for."""
@@ -264,7 +270,7 @@ class Emulator(ABC):
     def file_urls(self, work: Work) -> list[str]:
         """Return the addresses of the outputs."""
         count = 0 if work.wants(Trouble.EMPTY) else work.count
-        return [f"{self.url}/files/{work.id}/{number}.{EXTENSIONS[work.kind]}" for number in range(count)]
+        return [f"{self.named_url}/files/{work.id}/{number}.{EXTENSIONS[work.kind]}" for number in range(count)]
 
     # Callbacks
 

@@ -65,7 +65,7 @@ class FalEmulator(Emulator):
         ]
 
     def accepted_answer(self, work: Work) -> tuple[int, Mapping[str, Any]]:
-        base = f"{self.url}/{_app_of(work.endpoint)}/requests/{work.id}"
+        base = f"{self.named_url}/{_app_of(work.endpoint)}/requests/{work.id}"
         return 200, {
             "status": "IN_QUEUE",
             "request_id": work.id,

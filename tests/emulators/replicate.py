@@ -149,6 +149,9 @@ class ReplicateEmulator(Emulator):
         self._check_key(request)
         if request.content_type != "multipart/form-data":
             raise _invalid("- content is required, as multipart/form-data\n")
+        if self.failing_uploads:
+            self.failing_uploads -= 1
+            raise self.refusal_of(Trouble.BROKEN)
         part = (await request.post()).get("content")
         if not isinstance(part, web.FileField):
             raise _invalid("- content is required, as a file\n")
@@ -183,7 +186,7 @@ class ReplicateEmulator(Emulator):
         return work
 
     def _prediction(self, work: Work) -> Mapping[str, Any]:
-        base = f"{self.url}/v1/predictions/{work.id}"
+        base = f"{self.named_url}/v1/predictions/{work.id}"
         status, error = self._state(work)
         is_good = status == "succeeded"
         return {

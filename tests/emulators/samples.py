@@ -30,6 +30,14 @@ class Samples:
         return file.getvalue()
 
     @cached_property
+    def large_image(self) -> bytes:
+        """A PNG of more than 256 KB."""
+        file = io.BytesIO()
+        noise = np.random.default_rng(1).integers(0, 256, (320, 320, 3), np.uint8)
+        Image.fromarray(noise).save(file, "PNG")
+        return file.getvalue()
+
+    @cached_property
     def video(self) -> bytes:
         """An MP4 of one second, without sound."""
         file = io.BytesIO()

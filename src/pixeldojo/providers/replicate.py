@@ -124,7 +124,8 @@ class ReplicateProvider:
 
     async def upload(self, file: InputFile, content: bytes, http: HttpClient) -> str:
         """Keep the file at Replicate, which deletes it after about a day; it takes 100 MB."""
-        boundary = f"pixeldojo-{hashlib.sha256(content).hexdigest()}"
+        # Of the content, so that it cannot stand in it; RFC 2046 allows 70 characters.
+        boundary = f"pixeldojo-{hashlib.sha256(content).hexdigest()[:40]}"
         head = (
             f'--{boundary}\r\nContent-Disposition: form-data; name="content"; filename="input"\r\n'
             f"Content-Type: {file.content_type}\r\n\r\n"
