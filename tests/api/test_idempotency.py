@@ -85,6 +85,14 @@ async def test_another_key_is_refused_with_what_would_be_right(caller: Caller, k
     assert (await caller.traces())[2] == 0
 
 
+async def test_two_keys_are_refused(caller: Caller) -> None:
+    headers = [("idempotency-key", "a"), ("idempotency-key", "b"), ("content-type", "application/json")]
+    reply = await caller.send("POST", RUN, body=json.dumps(PROMPT).encode(), headers=headers)
+    assert (reply.status, reply.error["code"]) == (400, "validation_error")
+    assert reply.member("header.Idempotency-Key") == "was sent more than once; send one"
+    assert (await caller.traces())[2] == 0
+
+
 async def test_keys_differ_by_case(caller: Caller) -> None:
     assert await caller.run(idempotency_key="Order") != await caller.run(idempotency_key="order")
 

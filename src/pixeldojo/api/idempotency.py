@@ -27,8 +27,10 @@ IdempotencyKey: TypeAlias = Annotated[
 ]
 
 
-def key_violations(key: str | None) -> list[Violation]:
+def key_violations(request: Request, key: str | None) -> list[Violation]:
     """Return what is wrong with a key that was sent."""
+    if len(request.headers.getlist(NAME)) > 1:
+        return [Violation(f"{HEADER}{NAME}", "was sent more than once; send one")]
     if key is None or _SHAPE.fullmatch(key):
         return []
     return [Violation(f"{HEADER}{NAME}", "must be 1 to 255 visible ASCII characters without spaces; a UUID is fine")]

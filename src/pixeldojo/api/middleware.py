@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pixeldojo.api import assets
@@ -13,6 +14,8 @@ from pixeldojo.core.errors import PayloadTooLarge
 from pixeldojo.core.ids import IdKind, new_id
 from pixeldojo.limiter import RateStatus
 
+# For the log only: the caller went away before its request was whole (the number is nginx's).
+_HUNG_UP = 499
 # Clients that send a whole body before they read the answer see it only if what they send is taken.
 _DISCARDED_BYTES = 256 * 1024 * 1024
 _DISCARDING_SECONDS = 30.0
@@ -56,6 +59,8 @@ class RequestFrame:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, body, answer)
+            except ClientDisconnect:
+                answer.status = answer.status or _HUNG_UP
             except Exception as error:  # the last net: whatever it was, the caller gets an answer and the log the stack
                 self._services.log.exception("request broke", path=scope["path"])
                 if not answer.has_begun:

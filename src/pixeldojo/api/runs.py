@@ -61,7 +61,7 @@ async def run_model(
 ) -> JSONResponse:
     """Validate the input, hold its price and accept a job, which runs on after the answer."""
     services = services_of(request)
-    found = _header_violations(services, key, idempotency_key, x_pixeldojo_sandbox)
+    found = _header_violations(request, key, idempotency_key, x_pixeldojo_sandbox)
     wanted = await read_run_body(request, api_id, found)
     job_request = _job_request(services, key, wanted, idempotency_key, x_pixeldojo_sandbox)
     accepted = await _create_once(request, services, job_request)
@@ -131,15 +131,15 @@ async def _create_once(request: Request, services: Services, job_request: JobReq
 
 
 def _header_violations(
-    services: Services, key: ApiKey, idempotency_key: str | None, rehearsal: str | None
+    request: Request, key: ApiKey, idempotency_key: str | None, rehearsal: str | None
 ) -> list[Violation]:
-    found = key_violations(idempotency_key)
+    found = key_violations(request, idempotency_key)
     if rehearsal is not None:
         if key.mode != KeyMode.TEST:
             found.append(Violation(f"{HEADER}X-PixelDojo-Sandbox", "works only with a pd_test_ key"))
         else:
             try:
-                services.check_rehearsal(rehearsal)
+                services_of(request).check_rehearsal(rehearsal)
             except ValueError as error:
                 found.append(Violation(f"{HEADER}X-PixelDojo-Sandbox", str(error)))
     return found

@@ -44,7 +44,7 @@ async def rotate_secret(
 
     At most five secrets sign at a time; a rotation beyond that is answered with 409 until the oldest has ended.
     """
-    violations = key_violations(idempotency_key)
+    violations = key_violations(request, idempotency_key)
     if violations:
         raise ValidationError(f"The header {NAME} cannot be used: {violations[0].message}", details=violations)
     accounts = services_of(request).accounts

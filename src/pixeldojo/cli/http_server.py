@@ -8,11 +8,19 @@ from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from pixeldojo.core.errors import ConfigurationError
+from pixeldojo.api.errors import error_response
+from pixeldojo.api.services import Services
+from pixeldojo.core.errors import ConfigurationError, ValidationError
+from pixeldojo.core.ids import IdKind, new_id
 from pixeldojo.core.settings import Settings
 
 _BACKLOG = 2048
+_UNREADABLE = (
+    "What was sent cannot be read as HTTP/1.1. Send a request line such as GET /api/v1/models HTTP/1.1 and well-formed "
+    "headers, over plain HTTP unless a proxy before the server speaks TLS."
+)
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -45,7 +53,7 @@ class HttpServer:
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=_protocol(app),
             # There are none here, and a library for them would be loaded at every start.
             ws="none",
             log_config=None,
@@ -74,6 +82,25 @@ class HttpServer:
         """Take no more connections, finish the requests under way, end."""
         self._app.state.stopping.set()
         self._server.should_exit = True
+
+
+def _protocol(app: FastAPI) -> type[HttpToolsProtocol]:
+    """Return uvicorn's protocol, but that bytes it cannot read as HTTP are answered and logged as all else is."""
+    services = app.state.services
+    assert isinstance(services, Services)
+
+    class Protocol(HttpToolsProtocol):
+        def send_400_response(self, msg: str) -> None:
+            request_id = new_id(IdKind.REQUEST, services.clock.now())
+            answer = error_response(ValidationError(_UNREADABLE, headers={"Connection": "close"}), request_id)
+            answer.headers["X-Request-Id"] = request_id
+            answer.headers["X-Content-Type-Options"] = "nosniff"
+            head = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
+            self.transport.write(b"HTTP/1.1 400 Bad Request\r\n%s\r\n%s" % (head, answer.body))
+            self.transport.close()
+            services.log.info("request", request_id=request_id, method=None, path=None, status=400, why=msg)
+
+    return Protocol
 
 
 class _QuietServer(uvicorn.Server):

@@ -55,8 +55,11 @@ _WORD = re.compile(r"'([^']*)'")
 def complaint_of(problem: ErrorDetails) -> str:
     """Return what would be right and what was given: `must be 1 or more (it was 0)`. Not for secrets."""
     given = problem["input"]
-    shown = f" (it was {json.dumps(given)[:_SHOWN_CHARACTERS]})" if isinstance(given, str | int | float) else ""
-    return f"{demand_of(problem)}{shown}"
+    if not isinstance(given, str | int | float):
+        return demand_of(problem)
+    shown = json.dumps(given)
+    shown = shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"
+    return f"{demand_of(problem)} (it was {shown})"
 
 
 def demand_of(problem: ErrorDetails) -> str:

@@ -1,9 +1,10 @@
-"""Bodies over the limit: a caller that sends all of it before it reads gets its answer, and nothing of it is kept.
+"""What callers see where connections end: bodies over the limit, bytes that are no HTTP, callers that hang up.
 
-Over a real socket where the end of a connection matters. What 413 says is in `test_bad_input.py`.
+Over a real socket where it matters. What 413 says is in `test_bad_input.py`.
 """
 
 import asyncio
+import json
 import socket
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -129,3 +130,38 @@ async def test_a_caller_that_hangs_up_is_not_waited_for(dojo: Dojo, caller: Call
     exchange.hang_up()
     await exchange.run(dojo.app)
     assert exchange.reply().status == 413
+
+
+def exchange(port: int, sent: bytes) -> tuple[int, Message, bytes]:
+    """Send bytes; return status, headers in lower case and body of the answer."""
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=30)) as connection:
+        connection.sendall(sent)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+
+
+@pytest.mark.parametrize(
+    "sent", [b"GARBAGE\r\n\r\n", b"GET nopath HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"]
+)
+async def test_bytes_that_are_no_http_are_answered_as_all_else_is(dojo: Dojo, sent: bytes) -> None:
+    async with served(dojo) as port:
+        status, headers, body = await asyncio.to_thread(exchange, port, sent)
+    error = json.loads(body)["error"]
+    assert (status, error["code"], error["status"]) == (400, "validation_error", 400)
+    assert "cannot be read as HTTP/1.1" in error["message"]
+    assert headers["x-request-id"] == error["requestId"]
+    assert headers["content-type"] == "application/json"
+    [line] = [entry for entry in dojo.log if entry["event"] == "request"]
+    assert (line["request_id"], line["status"]) == (error["requestId"], 400)
+
+
+async def test_a_caller_that_hangs_up_in_its_body_is_no_fault_of_ours(dojo: Dojo, caller: Caller) -> None:
+    async def hung_up() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    await dojo.app(caller._scope("POST", RUN, [("content-length", "9")], b""), hung_up, send)
+    assert [(entry["event"], entry.get("status")) for entry in dojo.log] == [("request", 499)]
