@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from pixeldojo.api.responses import Schema, error_answers
+from pixeldojo.api.responses import error_answers
+from pixeldojo.api.schemas import Schema
 
 _ERROR_SCHEMA: Final = {"$ref": "#/components/schemas/Error"}
 _COUNT: Final = {"type": "integer", "minimum": 0}

@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document: everything there is to say of the HTTP API, read from the routes as they are.
 
 Owns putting it together: what every operation shares, which key it needs, the operations of the single models, the
-webhook. The routes say what they do; `responses.py` has the shapes of answers, `answers.py` what surrounds them.
+webhook. The routes say what they do; `schemas.py` has the shapes of answers, `answers.py` what surrounds them.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from pixeldojo.api.openapi.answers import HEADERS, Sharing, complete_answers
 from pixeldojo.api.openapi.examples import EXAMPLES
 from pixeldojo.api.openapi.model_runs import add_model_runs, model_tags
 from pixeldojo.api.openapi.webhook import WEBHOOKS
-from pixeldojo.api.responses import SCHEMAS, Schema
+from pixeldojo.api.schemas import SCHEMAS, Schema
 from pixeldojo.catalog.load import Catalog
 from pixeldojo.catalog.texts import capabilities
 
