@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pixeldojo.credits.service import CreditsService
     from pixeldojo.db.engine import Database
     from pixeldojo.jobs.audit import LedgerAudit
+    from pixeldojo.jobs.story import JobStories
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Office:
     accounts: "AccountsService"
     credits: "CreditsService"
     audit: "LedgerAudit"
+    stories: "JobStories"
 
 
 @asynccontextmanager
@@ -54,6 +56,7 @@ def build_office(database: "Database", clock: "Clock", secret: bytes) -> Office:
     from pixeldojo.accounts.service import AccountsService  # noqa: PLC0415  see above
     from pixeldojo.credits.service import CreditsService  # noqa: PLC0415  see above
     from pixeldojo.jobs.audit import LedgerAudit  # noqa: PLC0415  see above
+    from pixeldojo.jobs.story import JobStories  # noqa: PLC0415  see above
 
     accounts = AccountsService(database, clock, secret)
-    return Office(database, accounts, CreditsService(database, clock), LedgerAudit(database))
+    return Office(database, accounts, CreditsService(database, clock), LedgerAudit(database), JobStories(database))

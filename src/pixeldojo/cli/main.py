@@ -8,7 +8,7 @@ import sys
 import typer
 
 from pixeldojo import __version__
-from pixeldojo.cli import catalog, credits, doctor, keys, ledger, migrate, serve, settings, up, worker
+from pixeldojo.cli import catalog, credits, doctor, jobs, keys, ledger, migrate, serve, settings, up, worker
 from pixeldojo.core.errors import ConfigurationError, PixelDojoError
 from pixeldojo.core.settings import unknown_variables
 
@@ -33,6 +33,7 @@ app.command("catalog")(catalog.check_catalog)
 app.command("settings")(settings.list_settings)
 app.add_typer(keys.app, name="keys")
 app.add_typer(credits.app, name="credits")
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(ledger.app, name="ledger")
 
 

@@ -97,6 +97,12 @@ async def read_balance(connection: AsyncConnection, account_id: str, mode: str) 
     return Balance() if row is None else Balance(*row)
 
 
+async def list_job_entries(connection: AsyncConnection, job_id: str) -> list[Entry]:
+    """Return the entries of a job, oldest first."""
+    query = select(entries).where(entries.c.job_id == job_id).order_by(entries.c.id)
+    return [Entry(**row._mapping) for row in await connection.execute(query)]
+
+
 async def insert_settlement(
     connection: AsyncConnection,
     *,
