@@ -141,7 +141,7 @@ WAYS: Final[dict[str, tuple[Way, str]]] = {
     "method_not_allowed": (_method_not_allowed, "Allow header"),
     "insufficient_credits": (_insufficient_credits, "costs 1 credits and 0.25 are available"),
     "conflict": (_conflict, "already ended: it is completed"),
-    "expired": (_expired, "has expired"),
+    "expired": (_expired, "has expired or was deleted"),
     "payload_too_large": (_payload_too_large, "larger than 1,024 bytes"),
     "unsupported_media_type": (_unsupported_media_type, "not text/plain; send 'Content-Type: application/json'"),
     "idempotency_mismatch": (_idempotency_mismatch, "'order-7' was used for another request"),

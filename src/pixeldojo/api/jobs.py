@@ -1,10 +1,10 @@
-"""GET /jobs, GET /jobs/{jobId}, cancelling, and sending a webhook again."""
+"""GET /jobs, GET and DELETE /jobs/{jobId}, cancelling, and sending a webhook again."""
 
 import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 
 from pixeldojo.accounts.keys import ApiKey, Scope
 from pixeldojo.api.auth import needs, services_of
@@ -78,6 +78,27 @@ async def get_job(
     services = services_of(request)
     job = await services.jobs.get(key, job_id)
     return JSONResponse((await services.jobs.present([job]))[0])
+
+
+@router.delete(
+    "/jobs/{jobId}",
+    status_code=204,
+    summary="Delete a job",
+    operation_id="deleteJob",
+    responses={
+        204: {"description": "Its input and assets are deleted."},
+        **error_answers(401, 403, 404, 409, 410, 429),
+    },
+)
+async def delete_job(
+    request: Request, job_id: JobId, key: Annotated[ApiKey, Depends(needs(Scope.JOBS_WRITE))]
+) -> Response:
+    """Delete the input and the assets of an ended job at once; what it cost stays in the ledger.
+
+    From then on the job and its asset addresses answer 410, lists leave it out, and its webhook is not sent any more.
+    """
+    await services_of(request).jobs.delete(key, job_id)
+    return Response(status_code=204)
 
 
 @router.post(

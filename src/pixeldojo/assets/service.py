@@ -73,7 +73,7 @@ class AssetsService:
         if asset is None or asset.extension != extension:
             raise NotFound("There is no such asset. Asset addresses are in the job's `output` and `assets`.")
         if asset.is_deleted or asset.expires_at <= self._clock.now():
-            raise Expired("This asset has expired and was deleted. Run the job again to get a new one.")
+            raise Expired("This asset has expired or was deleted. Run the job again to get a new one.")
         return asset
 
     async def keep_inline_files(self, job_id: str, files: Mapping[str, bytes]) -> None:

@@ -1,5 +1,5 @@
-"""How every job ends: status, settlement, assets and webhook, all in the transaction of the caller. And after its
-time is over, what is deleted.
+"""How every job ends: status, settlement, assets and webhook, all in the transaction of the caller. And what is
+deleted when its time is over, by itself or because its owner says so.
 """
 
 from collections.abc import Sequence
@@ -115,16 +115,47 @@ class JobEnding:
             expired = await store.expired_jobs(connection, now, limit)
         job_ids = [job.id for job in expired]
         if job_ids:
-            # Files first: if we die in between, the next sweep finds the rows again.
-            await self._assets.delete_files(job_ids)
-
-            async def work(connection: AsyncConnection) -> None:
-                await self._assets.mark_deleted(connection, job_ids)
-                await self._webhooks.end_deliveries(connection, job_ids)
-                await store.mark_purged(connection, job_ids, now)
-
-            await self._database.write(work)
+            await self._purge(job_ids)
         return len(job_ids)
+
+    async def delete(self, job: Job) -> bool:
+        """Let the time of an ended job be over now, and delete its files; False when it was over already.
+
+        Once the first transaction is there, nobody gets at the job any more. Whoever dies after it, or finds the media
+        store away, leaves an expired job like any other, whose files the next sweep deletes.
+
+        Raises:
+            BlobsUnavailable: the job is gone, and its files go as soon as the media store answers.
+        """
+        now = self._clock.now()
+
+        async def work(connection: AsyncConnection) -> bool:
+            is_first = await store.end_time(connection, job.id, now)
+            if is_first:
+                await self._close(connection, [job.id])
+            return is_first
+
+        is_first = await self._database.write(work)
+        if is_first:
+            await self._purge([job.id])
+        return is_first
+
+    async def _purge(self, job_ids: Sequence[str]) -> None:
+        """Delete what belongs to jobs whose time is over."""
+        # Files first: if we die in between, the next sweep finds the rows again.
+        await self._assets.delete_files(job_ids)
+        now = self._clock.now()
+
+        async def work(connection: AsyncConnection) -> None:
+            await self._close(connection, job_ids)
+            await store.mark_purged(connection, job_ids, now)
+
+        await self._database.write(work)
+
+    async def _close(self, connection: AsyncConnection, job_ids: Sequence[str]) -> None:
+        """Let nobody get at the files any more, nor any receiver hear of the jobs."""
+        await self._assets.mark_deleted(connection, job_ids)
+        await self._webhooks.end_deliveries(connection, job_ids)
 
     async def delete_strays(self) -> int:
         """Delete files that belong to no job, or to a purged one; return of how many jobs.

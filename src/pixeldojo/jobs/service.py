@@ -1,11 +1,11 @@
-"""What callers can do with jobs: create, look, wait, cancel, have the webhook sent again.
+"""What callers can do with jobs: create, look, wait, cancel, delete, have the webhook sent again.
 
 A job, its hold and its idempotency key commit together. What workers do with jobs is in `claims.py`, how every
 job ends in `ending.py`; HTTP is the API's.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -201,7 +201,7 @@ class JobsService:
                 f"There is no such job in this account's {key.mode} mode. Check the id and which key you use."
             )
         if job.is_expired(self._clock.now()):
-            raise Expired("This job has expired; its input and assets were deleted.")
+            raise _over()
         return job
 
     async def list_page(self, key: ApiKey, wanted: JobFilter) -> tuple[list[Job], str | None]:
@@ -231,7 +231,7 @@ class JobsService:
                 follower.see(job)
                 await self._clock.wait(follower.news, left)
 
-    async def follow(self, key: ApiKey, job_id: str) -> AsyncIterator[Job]:
+    async def follow(self, key: ApiKey, job_id: str) -> AsyncGenerator[Job, None]:
         """Yield the job as it stands, then whenever its status or progress has changed, last when it has ended.
 
         Raises:
@@ -284,6 +284,23 @@ class JobsService:
         knows_how = job.operation is None or bool(job.operation.get("can_cancel"))
         return job, CancelResult.REQUESTED if knows_how else CancelResult.NOT_SUPPORTED
 
+    async def delete(self, key: ApiKey, job_id: str) -> None:
+        """Delete input, assets and pending webhooks of an ended job now; its row stays for the ledger.
+
+        Raises:
+            NotFound, Expired: as `get`.
+            Conflict: if the job has not ended.
+            BlobsUnavailable: the job is gone, and its files go as soon as the media store answers.
+        """
+        job = await self.get(key, job_id)
+        if not job.status.is_terminal:
+            raise Conflict(
+                f"The job is still {job.status}. Cancel it first (POST /api/v1/jobs/{job_id}/cancel), and delete it "
+                "when it has ended."
+            )
+        if not await self._ending.delete(job):
+            raise _over()
+
     async def replay_webhook(self, key: ApiKey, job_id: str) -> Delivery:
         """Send the webhook of an ended job again, with the same id.
 
@@ -301,9 +318,14 @@ class JobsService:
         delivery = (await self._webhooks.find_deliveries([job_id])).get(job_id)
         replayed = None if delivery is None else await self._webhooks.replay(delivery.id)
         if replayed is None:
+            job = await self.get(key, job_id)
             raise Conflict(f"The job is still {job.status}; its webhook is sent when it has ended.")
         await self._engine.announce(Hint.DELIVERY, replayed.id)
         return replayed
+
+
+def _over() -> Expired:
+    return Expired("This job has expired or was deleted; its input and assets are gone.")
 
 
 def _new_row(

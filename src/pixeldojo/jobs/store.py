@@ -4,7 +4,7 @@ Writes of a worker carry the fence of its claim: `move` changes nothing, and say
 job since or when the table of moves does not allow it.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,8 @@ from pixeldojo.jobs.job import Job, JobFilter, JobView
 from pixeldojo.jobs.states import JobStatus, Step, sources_of
 
 _IDS_AT_ONCE = 500
+# What the caller sent, and what an upstream knows it by.
+_FORGOTTEN: Mapping[str, None] = dict.fromkeys(("input", "input_files", "operation", "webhook_url", "rehearsal"))
 
 
 async def insert_job(connection: AsyncConnection, values: dict[str, Any]) -> None:
@@ -218,13 +220,19 @@ async def unpurged_jobs(connection: AsyncConnection, job_ids: Collection[str]) -
     return {row.id for row in await connection.execute(query)}
 
 
+async def end_time(connection: AsyncConnection, job_id: str, now: datetime) -> bool:
+    """Let the time of an ended job be over now, and forget what the caller sent; False when it was over already."""
+    statement = (
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.step == Step.ENDED, jobs.c.purged_at.is_(None), jobs.c.expires_at > now)
+        .values(expires_at=now, **_FORGOTTEN)
+    )
+    return (await connection.execute(statement)).rowcount == 1
+
+
 async def mark_purged(connection: AsyncConnection, job_ids: Sequence[str], now: datetime) -> None:
     """Forget what the caller sent; the row stays for the ledger."""
-    await connection.execute(
-        update(jobs)
-        .where(jobs.c.id.in_(job_ids))
-        .values(purged_at=now, input=None, input_files=None, operation=None, webhook_url=None, rehearsal=None)
-    )
+    await connection.execute(update(jobs).where(jobs.c.id.in_(job_ids)).values(purged_at=now, **_FORGOTTEN))
 
 
 async def insert_attempt(

@@ -65,7 +65,7 @@ class WebhooksService:
             return await store.find_delivery(connection, delivery_id)
 
     async def replay(self, delivery_id: str) -> Delivery | None:
-        """Plan a new attempt now, with the same `webhook-id` and body."""
+        """Plan a new attempt now, with the same `webhook-id` and body; None when the job's time is over."""
         now = self._clock.now()
         return await self._database.write(lambda connection: store.restart(connection, delivery_id, now))
 

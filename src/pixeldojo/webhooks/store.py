@@ -87,10 +87,10 @@ async def list_attempts(connection: AsyncConnection, delivery_id: str) -> list[A
 
 
 async def restart(connection: AsyncConnection, delivery_id: str, now: datetime) -> Delivery | None:
-    """Plan a new attempt at once and the whole schedule behind it; the id and the body stay."""
+    """Plan a new attempt at once and the whole schedule behind it; the id and the body stay. None without a body."""
     statement = (
         update(deliveries)
-        .where(deliveries.c.id == delivery_id)
+        .where(deliveries.c.id == delivery_id, deliveries.c.body != "")
         .values(status="pending", schedule_position=0, next_attempt_at=now)
         .returning(*deliveries.c)
     )
