@@ -1,6 +1,32 @@
 """What a media file turned out to be, and the error for one that cannot be used. Measuring is `probe`'s."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
+
+EXTENSIONS: Final[Mapping[str, str]] = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "image/avif": "avif",
+    "image/bmp": "bmp",
+    "image/tiff": "tiff",
+    "video/mp4": "mp4",
+    "video/quicktime": "mov",
+    "video/webm": "webm",
+    "video/x-matroska": "mkv",
+    "audio/mpeg": "mp3",
+    "audio/wav": "wav",
+    "audio/ogg": "ogg",
+    "audio/flac": "flac",
+    "audio/mp4": "m4a",
+    "audio/quicktime": "m4a",
+    "audio/webm": "weba",
+    "audio/x-matroska": "mka",
+    "model/gltf-binary": "glb",
+}
+"""The types of media known here, and what the names of such files end in."""
 
 
 class UnreadableMedia(Exception):

@@ -1,14 +1,14 @@
 """Measuring media files, defensively: they come from strangers.
 
-Owns telling types by their first bytes and measuring each kind. Leaves opening containers to `media_file`, the facts
-of a video's pictures to `video_source`. Runs in a process of the media pool, within its memory limit and deadline.
+Owns measuring each kind. Leaves telling types by their first bytes to `sniff`, opening containers to `media_file`,
+the facts of a video's pictures to `video_source`. Runs in a process of the media pool, within its memory limit and
+deadline.
 """
 
 import json
 import struct
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 from av.container import InputContainer
@@ -17,38 +17,31 @@ from PIL import Image, UnidentifiedImageError
 
 from pixeldojo.media.facts import MediaFacts, UnreadableMedia
 from pixeldojo.media.media_file import opened
+from pixeldojo.media.sniff import HEAD_BYTES, MATROSKA, is_mp3, sniff
 from pixeldojo.media.video_source import open_video
 
 MOST_IMAGE_PIXELS = 100_000_000
 
-_HEAD_BYTES = 4_096
-_SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ")
-_AVIF_BRANDS = (b"avif", b"avis")
-_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
 _TURNED = {5, 6, 7, 8}
 _ORIENTATION_TAG = 0x0112
 _UNKNOWN_LENGTH = 0xFFFFFFFF
 _MP3_FRAME_BYTES = 1_500
-_MATROSKA = b"\x1a\x45\xdf\xa3"
 _SEGMENT = b"\x18\x53\x80\x67"
 _MATROSKA_HEAD_BYTES = 128
 _MOST_LOST_SECONDS = 1.0
 _MOST_LOST_SHARE = 0.10
 _GLB_HEADER = struct.Struct("<4sIIII")
 _JSON_CHUNK = 0x4E4F534A
-_KNOWN = (
-    "PNG, JPEG, WebP, GIF, AVIF, BMP and TIFF images, MP4, MOV, WebM and MKV videos, "
-    "WAV, MP3, OGG, FLAC and M4A sound, and binary glTF models"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Type:
-    """A file type and how to measure it; `decoder` is Pillow's name of an image format."""
-
-    content_type: str
-    measure: Callable[[Path, "_Type"], MediaFacts]
-    decoder: str = ""
+# Pillow's names of the image formats; a file is opened as what it announces and as nothing else.
+_DECODERS: Mapping[str, str] = {
+    "image/png": "PNG",
+    "image/jpeg": "JPEG",
+    "image/webp": "WEBP",
+    "image/gif": "GIF",
+    "image/avif": "AVIF",
+    "image/bmp": "BMP",
+    "image/tiff": "TIFF",
+}
 
 
 def measure_file(path: Path) -> MediaFacts:
@@ -58,73 +51,23 @@ def measure_file(path: Path) -> MediaFacts:
         UnreadableMedia: if it is broken, cut short, too large to decode, or not media we know.
     """
     with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-    known = _sniff(head)
-    return known.measure(path, known)
+        content_type = sniff(file.read(HEAD_BYTES))
+    match content_type.partition("/")[0]:
+        case "image":
+            return _measure_image(path, content_type)
+        case "video":
+            return _measure_video(path, content_type)
+        case "audio":
+            return _measure_sound(path, content_type)
+    return _measure_model(path, content_type)
 
 
-def _sniff(head: bytes) -> _Type:
-    if not head:
-        raise UnreadableMedia("the file is empty")
-    for start, known in _BY_FIRST_BYTES:
-        if head.startswith(start):
-            return known
-    if head.startswith(b"RIFF"):
-        return _riff(head)
-    if head[4:8] == b"ftyp":
-        return _iso_base_media(head)
-    if head.startswith(_MATROSKA):
-        return _Type("video/webm" if b"webm" in head[:64] else "video/x-matroska", _measure_video)
-    if _is_mp3(head):
-        return _Type("audio/mpeg", _measure_sound)
-    raise UnreadableMedia(f"{_looks_like(head)}; send one of {_KNOWN}")
-
-
-def _riff(head: bytes) -> _Type:
-    if head[8:12] == b"WEBP":
-        return _Type("image/webp", _measure_image, "WEBP")
-    if head[8:12] == b"WAVE":
-        return _Type("audio/wav", _measure_sound)
-    raise UnreadableMedia(f"this RIFF file is neither WebP nor WAV; send one of {_KNOWN}")
-
-
-def _iso_base_media(head: bytes) -> _Type:
-    brand = head[8:12]
-    if brand in _AVIF_BRANDS or any(head[at : at + 4] in _AVIF_BRANDS for at in range(16, 64, 4)):
-        return _Type("image/avif", _measure_image, "AVIF")
-    if brand in _HEIF_BRANDS:
-        raise UnreadableMedia("HEIC images cannot be read; send the picture as JPEG or PNG")
-    if brand in _SOUND_BRANDS:
-        return _Type("audio/mp4", _measure_sound)
-    return _Type("video/quicktime" if brand == b"qt  " else "video/mp4", _measure_video)
-
-
-def _is_mp3(head: bytes) -> bool:
-    """An MPEG audio frame: eleven set bits, layer III, neither the reserved version nor a reserved rate."""
-    if head.startswith(b"ID3"):
-        return True
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
-        return False
-    return head[1] & 0x18 != 0x08 and head[2] & 0xF0 != 0xF0 and head[2] & 0x0C != 0x0C
-
-
-def _looks_like(head: bytes) -> str:
-    text = head.lstrip()[:64].lower()
-    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        return "the file is an HTML page, not media"
-    if text.startswith((b"<svg", b"<?xml")):
-        return "the file is XML or SVG, which is not decoded here"
-    if text.startswith((b"{", b"[")):
-        return "the file is JSON, not media"
-    return "the file is of no type known here"
-
-
-def _measure_image(path: Path, known: _Type) -> MediaFacts:
+def _measure_image(path: Path, content_type: str) -> MediaFacts:
     try:
         with warnings.catch_warnings():
             # Pillow warns from 89 megapixels; the limit here is a little higher and is checked below.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=(known.decoder,)) as image:
+            with Image.open(path, formats=(_DECODERS[content_type],)) as image:
                 _refuse_huge(image.width, image.height)
                 image.load()
                 width, height = image.size
@@ -135,11 +78,11 @@ def _measure_image(path: Path, known: _Type) -> MediaFacts:
             f"the image is over {MOST_IMAGE_PIXELS // 1_000_000} megapixels; send a smaller one"
         ) from error
     except UnidentifiedImageError as error:
-        raise UnreadableMedia(f"the file begins like {known.content_type} but is no readable image") from error
+        raise UnreadableMedia(f"the file begins like {content_type} but is no readable image") from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, MemoryError) as error:
         # Pillow's decoders report broken data by any of these.
         raise UnreadableMedia(f"the image is broken or cut short ({_reason(error)}); send it whole") from error
-    return MediaFacts("image", known.content_type, path.stat().st_size, width, height)
+    return MediaFacts("image", content_type, path.stat().st_size, width, height)
 
 
 def _refuse_huge(width: int, height: int) -> None:
@@ -149,16 +92,16 @@ def _refuse_huge(width: int, height: int) -> None:
         )
 
 
-def _measure_video(path: Path, known: _Type) -> MediaFacts:
+def _measure_video(path: Path, content_type: str) -> MediaFacts:
     _refuse_missing_bytes(path)
     with opened(path) as container:
         if not _has_pictures(container):
-            return _measure_sound(path, _Type(known.content_type.replace("video/", "audio/"), _measure_sound))
+            return _measure_sound(path, content_type.replace("video/", "audio/"))
     video = open_video(path)
     _refuse_cut_short(path, float(video.seconds))
     return MediaFacts(
         kind="video",
-        content_type=known.content_type,
+        content_type=content_type,
         size_bytes=path.stat().st_size,
         width=video.width,
         height=video.height,
@@ -173,13 +116,13 @@ def _has_pictures(container: InputContainer) -> bool:
     return any(Disposition.attached_pic not in stream.disposition for stream in container.streams.video)
 
 
-def _measure_sound(path: Path, known: _Type) -> MediaFacts:
+def _measure_sound(path: Path, content_type: str) -> MediaFacts:
     _refuse_missing_bytes(path)
     with opened(path) as container:
         if not container.streams.audio:
-            raise UnreadableMedia(f"the file is {known.content_type} without any sound in it")
+            raise UnreadableMedia(f"the file is {content_type} without any sound in it")
         if _has_pictures(container):
-            raise UnreadableMedia(f"the file begins like {known.content_type} but holds a video")
+            raise UnreadableMedia(f"the file begins like {content_type} but holds a video")
         stream = container.streams.audio[0]
         if next(container.decode(stream), None) is None:
             raise UnreadableMedia("none of its sound can be decoded; send a whole file")
@@ -188,7 +131,7 @@ def _measure_sound(path: Path, known: _Type) -> MediaFacts:
     seconds = declared or counted
     return MediaFacts(
         kind="audio",
-        content_type=known.content_type,
+        content_type=content_type,
         size_bytes=path.stat().st_size,
         duration_seconds=round(seconds, 6),
         has_audio=True,
@@ -228,9 +171,9 @@ def _refuse_missing_bytes(path: Path) -> None:
             declared = int.from_bytes(head[4:8], "little")
             # A writer that could not go back leaves nothing or all ones here.
             end = 0 if declared == _UNKNOWN_LENGTH else declared + 8
-        elif head.startswith(_MATROSKA):
+        elif head.startswith(MATROSKA):
             end = _matroska_end(head)
-        elif _is_mp3(head):
+        elif is_mp3(head):
             start = _tag_bytes(head)
             file.seek(start)
             end = start + _mp3_bytes(file.read(_MP3_FRAME_BYTES))
@@ -242,7 +185,7 @@ def _refuse_missing_bytes(path: Path) -> None:
 
 def _matroska_end(head: bytes) -> int:
     """Return where the one segment of a Matroska file ends; 0 where its writer did not know."""
-    header_bytes, at, _ = _matroska_length(head, len(_MATROSKA))
+    header_bytes, at, _ = _matroska_length(head, len(MATROSKA))
     at += header_bytes
     if head[at : at + 4] != _SEGMENT:
         return 0
@@ -280,7 +223,7 @@ def _mp3_bytes(frame: bytes) -> int:
     return int.from_bytes(frame[at + 12 : at + 16], "big")
 
 
-def _measure_model(path: Path, known: _Type) -> MediaFacts:
+def _measure_model(path: Path, content_type: str) -> MediaFacts:
     size = path.stat().st_size
     with path.open("rb") as file:
         header = file.read(_GLB_HEADER.size)
@@ -298,22 +241,8 @@ def _measure_model(path: Path, known: _Type) -> MediaFacts:
         raise UnreadableMedia("the glTF file describes no model") from error
     if not meshes:
         raise UnreadableMedia("the glTF file holds no mesh")
-    return MediaFacts("model3d", known.content_type, size)
+    return MediaFacts("model3d", content_type, size)
 
 
 def _reason(error: BaseException) -> str:
     return str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-
-
-_BY_FIRST_BYTES = (
-    (b"\x89PNG\r\n\x1a\n", _Type("image/png", _measure_image, "PNG")),
-    (b"\xff\xd8\xff", _Type("image/jpeg", _measure_image, "JPEG")),
-    (b"GIF87a", _Type("image/gif", _measure_image, "GIF")),
-    (b"GIF89a", _Type("image/gif", _measure_image, "GIF")),
-    (b"BM", _Type("image/bmp", _measure_image, "BMP")),
-    (b"II*\0", _Type("image/tiff", _measure_image, "TIFF")),
-    (b"MM\0*", _Type("image/tiff", _measure_image, "TIFF")),
-    (b"OggS", _Type("audio/ogg", _measure_sound)),
-    (b"fLaC", _Type("audio/flac", _measure_sound)),
-    (b"glTF", _Type("model/gltf-binary", _measure_model)),
-)

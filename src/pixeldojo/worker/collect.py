@@ -17,7 +17,7 @@ from pixeldojo.core.errors import JobFailure, JobFailureCode
 from pixeldojo.core.ids import IdKind, new_id
 from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.job import Job
-from pixeldojo.media.facts import MediaFacts, UnreadableMedia
+from pixeldojo.media.facts import EXTENSIONS, MediaFacts, UnreadableMedia
 from pixeldojo.net.fetch import FetchErrorKind, FetchFailed
 from pixeldojo.providers.contract import Finished, OutputFile
 from pixeldojo.worker.media_files import MediaFiles
@@ -27,28 +27,6 @@ from pixeldojo.worker.outcome import Ended, GoOn, Outcome, Pause
 _TRIES = 6
 _LONGEST_PAUSE_SECONDS = 30.0
 _TIMED_KINDS = frozenset({"video", "audio"})
-EXTENSIONS = {
-    "image/jpeg": "jpg",
-    "image/png": "png",
-    "image/webp": "webp",
-    "image/gif": "gif",
-    "image/avif": "avif",
-    "image/bmp": "bmp",
-    "image/tiff": "tiff",
-    "video/mp4": "mp4",
-    "video/quicktime": "mov",
-    "video/webm": "webm",
-    "video/x-matroska": "mkv",
-    "audio/mpeg": "mp3",
-    "audio/wav": "wav",
-    "audio/ogg": "ogg",
-    "audio/flac": "flac",
-    "audio/mp4": "m4a",
-    "audio/quicktime": "m4a",
-    "audio/webm": "weba",
-    "audio/x-matroska": "mka",
-    "model/gltf-binary": "glb",
-}
 
 
 class CollectStep:

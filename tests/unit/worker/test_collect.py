@@ -18,9 +18,9 @@ from pixeldojo.blobs import Blobs, BlobsUnavailable
 from pixeldojo.core.errors import JobFailure, JobFailureCode
 from pixeldojo.jobs.claims import LeaseLost
 from pixeldojo.jobs.states import Step
+from pixeldojo.media.facts import EXTENSIONS
 from pixeldojo.net.fetch import FetchErrorKind, FetchFailed
 from pixeldojo.providers.contract import Finished, OutputFile, Running
-from pixeldojo.worker.collect import EXTENSIONS
 
 NETWORK = FetchFailed(FetchErrorKind.NETWORK, "the server closed the connection")
 MISSING = FetchFailed(FetchErrorKind.HTTP_STATUS, "the server answered 404", status=404)
@@ -413,11 +413,11 @@ async def test_files_of_a_purged_job_are_gone_also_those_of_failed_tries(
     assert [blob async for blob in blobs.list_blobs(f"assets/{job_id}")] == []
 
 
-def test_every_type_that_is_measured_has_an_extension() -> None:
-    measure = find_spec("pixeldojo.media.measure")
-    assert measure is not None
-    assert measure.origin is not None
-    named = set(re.findall(r'"((?:image|video|audio|model)/[a-z0-9.+-]+)"', Path(measure.origin).read_text()))
+def test_every_type_that_is_known_has_an_extension() -> None:
+    sniff = find_spec("pixeldojo.media.sniff")
+    assert sniff is not None
+    assert sniff.origin is not None
+    named = set(re.findall(r'"((?:image|video|audio|model)/[a-z0-9.+-]+)"', Path(sniff.origin).read_text()))
     sound_only = {name.replace("video/", "audio/") for name in named}
     assert "video/mp4" in named
     assert named | sound_only <= EXTENSIONS.keys()
