@@ -27,7 +27,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "media": frozenset({"PIL", "av", "numpy"}),
     "catalog": frozenset({"jsonschema_rs", "pydantic", "pydantic_core", "tomli"}),
     "providers": frozenset({"cryptography"}),
-    "core": frozenset({"pydantic", "pydantic_settings"}),
+    "core": frozenset({"pydantic", "pydantic_core", "pydantic_settings"}),
 }
 # Outside the stores a connection is passed on and an error is caught; statements are not made.
 HARMLESS_SQL = {"sqlalchemy.ext.asyncio": {"AsyncConnection"}, "sqlalchemy.exc": None}

@@ -20,7 +20,7 @@ NAMED_NOT_IMPORTED: Mapping[str, str] = {
     "aiosqlite": '"sqlite+aiosqlite"',
     "asyncpg": '"postgresql+asyncpg"',
     "fastapi-offline": 'files("fastapi_offline")',
-    "httptools": 'http="httptools"',
+    "httptools": "httptools_impl",
 }
 # Installed together with the one that stands in pyproject.toml, in the exact version that it needs.
 PART_OF: Mapping[str, str] = {"pydantic-core": "pydantic"}

@@ -3,7 +3,6 @@
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from structlog.typing import FilteringBoundLogger
 
@@ -21,7 +20,7 @@ from pixeldojo.core.errors import (
     ValidationError,
     Violation,
 )
-from pixeldojo.core.pydantic_errors import complaint_of
+from pixeldojo.core.pydantic_errors import Problem, complaint_of
 from pixeldojo.db.engine import is_away
 
 _HTTP_ERRORS: dict[int, type[PixelDojoError]] = {
@@ -104,7 +103,7 @@ def unexpected_error(error: Exception) -> PixelDojoError:
     return InternalError("Something went wrong on our side. The request id finds it in the server's log.")
 
 
-def _parameter_violation(problem: ErrorDetails) -> Violation:
+def _parameter_violation(problem: Problem) -> Violation:
     where, *names = problem["loc"]
     path = ".".join(str(name) for name in names)
     return Violation(f"{HEADER}{path}" if where == "header" else path, complaint_of(problem))

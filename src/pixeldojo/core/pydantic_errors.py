@@ -8,10 +8,14 @@ of a file) to whoever read it.
 import json
 import re
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from pydantic_core import ErrorDetails
 
 from pixeldojo.core.near_miss import nearest
+
+Problem: TypeAlias = ErrorDetails
+"""One finding, as `ValidationError.errors()` lists them."""
 
 # Filled in from what pydantic tells of the limit.
 _DEMANDS: Mapping[str, str] = {
@@ -52,7 +56,7 @@ _SHOWN_CHARACTERS = 100
 _WORD = re.compile(r"'([^']*)'")
 
 
-def complaint_of(problem: ErrorDetails) -> str:
+def complaint_of(problem: Problem) -> str:
     """Return what would be right and what was given: `must be 1 or more (it was 0)`. Not for secrets."""
     given = problem["input"]
     if not isinstance(given, str | int | float):
@@ -62,7 +66,7 @@ def complaint_of(problem: ErrorDetails) -> str:
     return f"{demand_of(problem)} (it was {shown})"
 
 
-def demand_of(problem: ErrorDetails) -> str:
+def demand_of(problem: Problem) -> str:
     """Return what would be right, to stand behind the name of what was wrong: `must be 1 or more`.
 
     A ValueError of a validator of ours speaks for itself.

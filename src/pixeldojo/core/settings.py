@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pixeldojo.core.errors import ConfigurationError
 from pixeldojo.core.near_miss import nearest
-from pixeldojo.core.pydantic_errors import complaint_of, demand_of
+from pixeldojo.core.pydantic_errors import Problem, complaint_of, demand_of
 
 ENVIRONMENT_PREFIX = "PIXELDOJO_"
 CLIENT_VARIABLES = frozenset({"PIXELDOJO_URL", "PIXELDOJO_API_KEY"})
@@ -224,7 +223,7 @@ def variable_of(name: str) -> str:
     return Settings.model_fields[name].alias or f"{ENVIRONMENT_PREFIX}{name.upper()}"
 
 
-def _complaint(problem: ErrorDetails) -> str:
+def _complaint(problem: Problem) -> str:
     name = str(problem["loc"][0])
     is_secret = "Secret" in str(Settings.model_fields[name].annotation)
     return f"{variable_of(name)}: {demand_of(problem) if is_secret else complaint_of(problem)}"
