@@ -78,7 +78,9 @@ class CallbackDesk:
             raise Forbidden(str(error)) from error
         except UpstreamError as error:
             self._log.warning("callback keys missing", provider=provider_name, why=error.message)
-            raise ServiceUnavailable("The callback's signature cannot be checked now; send it again later.") from error
+            raise ServiceUnavailable(
+                "The callback's signature cannot be checked now; send it again later.", headers={"Retry-After": "60"}
+            ) from error
         self._engine.notify(job_id)
         await self._engine.announce(Hint.JOB, job_id)
 
