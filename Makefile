@@ -9,7 +9,7 @@ COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format coverage bench catalog docs lock clean
+.PHONY: help run test lint format coverage bench emulators catalog docs lock clean
 
 help:  ## list these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench: .venv/dev.stamp  ## run every benchmarks/bench_*.py and print its figures
 	@for file in benchmarks/bench_*.py; do \
 	  echo "$$file"; $(BIN)/python -m "benchmarks.$$(basename $$file .py)" || exit 1; \
 	done
+
+emulators: .venv/dev.stamp  ## play every upstream on this machine, to try live mode without an account
+	@$(BIN)/python -m tests.emulators
 
 catalog: .venv/run.stamp  ## check every file of the catalog and print the models
 	@$(BIN)/pixeldojo-server catalog

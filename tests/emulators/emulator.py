@@ -136,6 +136,7 @@ class Emulator(ABC):
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
         self._has_accepted = asyncio.Event()
+        self._has_called_back = asyncio.Event()
         self.url = ""
 
     @property
@@ -243,6 +244,10 @@ class Emulator(ABC):
         await self._has_accepted.wait()
         return self.paid[-1]
 
+    async def until_called_back(self) -> None:
+        """Return once a callback was answered."""
+        await self._has_called_back.wait()
+
     # Questions
 
     async def asked(self, request: web.Request, work: Work) -> Answer | None:
@@ -290,6 +295,7 @@ class Emulator(ABC):
         headers, body = self.sign(work, at, forged=work.wants(Trouble.CALLED_BY_ANOTHER))
         sent = {**headers, "content-type": "application/json"}
         self.callback_statuses.append(await self._post(work.callback_url, sent, body))
+        self._has_called_back.set()
 
     async def _finish_later(self, work: Work) -> None:
         ended = asyncio.Event()

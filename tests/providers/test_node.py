@@ -1,0 +1,113 @@
+"""A whole node in live mode: submitted over HTTP, worked by real workers, decoded in real processes, called back."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+import structlog
+from structlog.testing import LogCapture
+from tests.api.asgi import Client
+from tests.emulators.emulator import Emulator
+from tests.providers.pairs import PAIRS, Pair, whole_catalog
+
+from pixeldojo.accounts.keys import KeyMode
+from pixeldojo.bootstrap import Node, open_node, prepare_embedded
+from pixeldojo.catalog.bind import choose_upstreams
+from pixeldojo.catalog.inputs import read_input
+from pixeldojo.core.settings import read_settings
+from pixeldojo.providers.contract import CallsBack
+
+PUBLIC: Final = "https://dojo.test"
+GRANTED: Final = 1_000_000
+
+
+@dataclass
+class Live:
+    """A node, a caller with a live key, the emulators by name, and the node's log."""
+
+    caller: Client
+    stranger: Client
+    emulators: Mapping[str, Emulator]
+    log: LogCapture
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """Bring a callback to the node, whose public address leads nowhere here."""
+        assert url.startswith(PUBLIC)
+        return (await self.stranger.send("POST", url.removeprefix(PUBLIC), body=body, headers=headers)).status
+
+
+@pytest.fixture
+async def live(tmp_path: Path) -> AsyncIterator[Live]:
+    log = LogCapture()
+    async with AsyncExitStack() as stack:
+
+        async def post(url: str, headers: Mapping[str, str], body: bytes) -> int:
+            return await opened.post(url, headers, body)
+
+        emulators = {
+            pair.name: await stack.enter_async_context(pair.open_emulator(work_seconds=0.05, post=post))
+            for pair in PAIRS
+        }
+        given: dict[str, object] = {}
+        for pair in PAIRS:
+            given |= pair.settings(emulators[pair.name])
+        settings = read_settings(data_dir=tmp_path / "data", public_url=PUBLIC, media_workers=1, **given)
+        await prepare_embedded(settings)
+        logger = structlog.wrap_logger(None, processors=[log], wrapper_class=structlog.make_filtering_bound_logger(0))
+        node = await stack.enter_async_context(
+            open_node(settings, logger, with_api=True, with_worker=True, allow_loopback=True)
+        )
+        assert node.app is not None
+        secret = await _live_key(node)
+        opened = Live(Client(node.app, print, secret), Client(node.app, print), emulators, log)
+        yield opened
+
+
+async def _live_key(node: Node) -> str:
+    account_id = await node.office.accounts.create_account("live")
+    await node.office.credits.grant(account_id, KeyMode.LIVE, GRANTED, "for a test")
+    return (await node.office.accounts.create_key(account_id, name="live", mode=KeyMode.LIVE)).secret
+
+
+def _model_of(pair: Pair) -> tuple[str, Mapping[str, object]]:
+    """Return a model, and an input of it without media, that this service is asked for first."""
+    names = {other.name for other in PAIRS}
+    for model in whole_catalog().models:
+        if any(parameter.media for parameter in model.parameters if parameter.required):
+            continue
+        chosen = [
+            up.provider for up in choose_upstreams(model, read_input(model, model.example)) if up.provider in names
+        ]
+        if chosen[:1] == [pair.name] and model.output.kind == "image":
+            return model.id, model.example
+    raise AssertionError(f"no model goes to {pair.name} first")
+
+
+async def test_every_service_finishes_a_job_and_calls_back(live: Live) -> None:
+    async def run(pair: Pair) -> None:
+        model_id, given = _model_of(pair)
+        target = f"/api/v1/models/{model_id}/run"
+        reply = await live.caller.post(target, json.loads(json.dumps(given)), Prefer="wait=30")
+        assert reply.status == 200, reply.body
+        assert (reply.json["status"], reply.json["mode"]) == ("completed", "live")
+        [asset] = reply.json["assets"]
+        assert (asset["contentType"], asset["width"]) == ("image/png", 64)
+        emulator = live.emulators[pair.name]
+        assert len(emulator.paid) == 1
+        if issubclass(pair.adapter, CallsBack):
+            await emulator.until_called_back()
+            assert emulator.callback_statuses == [204]
+
+    await asyncio.gather(*(run(pair) for pair in PAIRS))
+    told = str(live.log.entries)
+    assert not any(emulator.key in told for emulator in live.emulators.values())
+
+    for pair in PAIRS:
+        reply = await live.stranger.send("POST", f"/api/v1/callbacks/{pair.name}/job_1", body=b"{}")
+        assert reply.status == (403 if issubclass(pair.adapter, CallsBack) else 404)
+    assert (await live.stranger.send("POST", "/api/v1/callbacks/nobody/job_1", body=b"{}")).status == 404
