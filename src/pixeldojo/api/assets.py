@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response, StreamingResponse
 
 from pixeldojo.api.auth import count_public, services_of
+from pixeldojo.api.published import is_known
 from pixeldojo.api.responses import ASSET_ANSWERS
 from pixeldojo.assets.store import Asset
 from pixeldojo.blobs import BlobMissing
@@ -55,7 +56,7 @@ async def get_asset(
         "Cross-Origin-Resource-Policy": "cross-origin",
         "Access-Control-Allow-Origin": "*",
     }
-    if _is_known(request, asset):
+    if is_known(request, _tag(asset)):
         return Response(status_code=304, headers=headers)
     span = _asked_span(request, asset)
     if span is not None and span.size_bytes == 0:
@@ -90,12 +91,6 @@ async def _begun(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 def _tag(asset: Asset) -> str:
     return f'"{asset.sha256}"'
-
-
-def _is_known(request: Request, asset: Asset) -> bool:
-    """Whether the caller has this very file already."""
-    given = request.headers.get("if-none-match", "")
-    return given.strip() == "*" or _tag(asset) in given
 
 
 def _asked_span(request: Request, asset: Asset) -> _Span | None:
