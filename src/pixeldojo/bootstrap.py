@@ -298,6 +298,7 @@ def _build_services(parts: _Parts) -> Services:
         accounts=office.accounts,
         credits=office.credits,
         jobs=jobs,
+        webhooks=parts.webhooks,
         assets=parts.assets,
         blobs=parts.blobs,
         catalog=parts.catalog,

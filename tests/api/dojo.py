@@ -51,6 +51,7 @@ class Dojo:
             accounts=stores.accounts,
             credits=stores.credits,
             jobs=stores.jobs,
+            webhooks=stores.webhooks,
             assets=stores.assets,
             blobs=stores.blobs,
             catalog=catalog,

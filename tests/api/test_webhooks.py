@@ -56,15 +56,19 @@ async def test_the_webhook_of_an_ended_job_is_sent_again_with_the_same_id(dojo: 
     job_id = await ended(dojo, caller)
     delivery_id = await deliver(dojo, job_id, 200)
     dojo.clock.advance(60)
+    job = (await caller.get(f"/api/v1/jobs/{job_id}")).json
     reply = await caller.post(f"/api/v1/jobs/{job_id}/webhook")
     assert reply.status == 202
     assert reply.json == {
         "deliveryId": delivery_id,
         "jobId": job_id,
+        "event": "job.completed",
         "url": HOOK,
         "status": "pending",
         "attempts": 1,
         "nextAttemptAt": iso_utc(dojo.clock.now()),
+        "createdAt": job["completedAt"],
+        "deliveredAt": job["webhook"]["deliveredAt"],
     }
     await deliver(dojo, job_id, 200)
     assert (await caller.get(f"/api/v1/jobs/{job_id}")).json["webhook"]["attempts"] == 2

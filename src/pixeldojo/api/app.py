@@ -5,7 +5,20 @@ import asyncio
 from fastapi import FastAPI
 
 from pixeldojo import __version__
-from pixeldojo.api import assets, callbacks, credits, estimates, events, health, jobs, models, runs, texts, webhooks
+from pixeldojo.api import (
+    assets,
+    callbacks,
+    credits,
+    deliveries,
+    estimates,
+    events,
+    health,
+    jobs,
+    models,
+    runs,
+    texts,
+    webhooks,
+)
 from pixeldojo.api.errors import install_error_handlers
 from pixeldojo.api.middleware import RequestFrame
 from pixeldojo.api.openapi import routes as openapi
@@ -29,7 +42,7 @@ def build_app(services: Services) -> FastAPI:
     app.state.event_streams = {}
     app.state.readiness = health.Readiness(services)
     app.state.idempotency_in_flight = set()
-    for resource in (models, runs, estimates, jobs, events, credits, webhooks, callbacks):
+    for resource in (models, runs, estimates, jobs, events, credits, webhooks, deliveries, callbacks):
         app.include_router(resource.router, prefix="/api/v1")
     app.include_router(openapi.router, prefix="/api")
     app.include_router(texts.router)

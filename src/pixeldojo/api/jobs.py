@@ -8,9 +8,9 @@ from fastapi.responses import JSONResponse, Response
 
 from pixeldojo.accounts.keys import ApiKey, Scope
 from pixeldojo.api.auth import needs, services_of
+from pixeldojo.api.deliveries import delivery_json
 from pixeldojo.api.moments import Moment
 from pixeldojo.api.responses import answer, error_answers
-from pixeldojo.core.clock import iso_utc
 from pixeldojo.core.errors import ValidationError, Violation
 from pixeldojo.core.near_miss import nearest
 from pixeldojo.jobs.job import JobFilter
@@ -126,7 +126,7 @@ async def cancel_job(
     summary="Send a job's webhook again",
     operation_id="replayWebhook",
     responses={
-        **answer(202, "Replay", "The delivery that is being tried again."),
+        **answer(202, "Delivery", "The delivery that is being tried again."),
         **error_answers(400, 401, 403, 404, 409, 410, 429),
     },
 )
@@ -135,12 +135,4 @@ async def replay_webhook(
 ) -> JSONResponse:
     """Deliver the webhook of an ended job again, with the same `webhook-id` and body."""
     delivery = await services_of(request).jobs.replay_webhook(key, job_id)
-    body: dict[str, Any] = {
-        "deliveryId": delivery.id,
-        "jobId": job_id,
-        "url": delivery.url,
-        "status": delivery.status,
-        "attempts": delivery.attempt_count,
-        "nextAttemptAt": iso_utc(delivery.next_attempt_at) if delivery.next_attempt_at else None,
-    }
-    return JSONResponse(body, status_code=202)
+    return JSONResponse(delivery_json(delivery), status_code=202)

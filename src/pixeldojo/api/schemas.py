@@ -32,6 +32,18 @@ _GIVEN_URL: Schema = {"type": "string", "format": "iri"}
 _STATUS: Schema = {"$ref": "#/components/schemas/JobStatus"}
 _MODE: Schema = {"type": "string", "enum": ["test", "live"]}
 
+_DELIVERY: dict[str, Schema] = {
+    "deliveryId": _said({"type": "string"}, "The `webhook-id` that receivers get."),
+    "jobId": {"type": "string"},
+    "event": {"type": "string", "enum": ["job.completed", "job.failed"]},
+    "url": _GIVEN_URL,
+    "status": {"type": "string", "enum": ["pending", "delivered", "failed"]},
+    "attempts": _said({"type": "integer", "minimum": 0}, "How many were made."),
+    "nextAttemptAt": _optional(_TIME),
+    "createdAt": _TIME,
+    "deliveredAt": _optional(_TIME),
+}
+
 SCHEMAS: dict[str, Schema] = {
     "Error": _object(
         {
@@ -183,14 +195,29 @@ SCHEMAS: dict[str, Schema] = {
             "message": {"type": "string"},
         }
     ),
-    "Replay": _object(
+    "Delivery": _object(_DELIVERY),
+    "DeliveryLog": _object(
         {
-            "deliveryId": {"type": "string"},
-            "jobId": {"type": "string"},
-            "url": _GIVEN_URL,
-            "status": {"const": "pending"},
-            "attempts": {"type": "integer", "minimum": 0},
-            "nextAttemptAt": _optional(_TIME),
+            **_DELIVERY,
+            "attemptLog": {
+                "type": "array",
+                "description": "Every attempt, oldest first.",
+                "items": _object(
+                    {
+                        "number": {"type": "integer", "minimum": 1},
+                        "at": _TIME,
+                        "durationSeconds": {"type": "number", "minimum": 0},
+                        "status": _said(_optional({"type": "integer"}), "What the receiver answered."),
+                        "error": _said(_optional({"type": "string"}), "Why there was no answer."),
+                    }
+                ),
+            },
+        }
+    ),
+    "DeliveryPage": _object(
+        {
+            "deliveries": {"type": "array", "items": {"$ref": "#/components/schemas/Delivery"}},
+            "nextCursor": _optional({"type": "string"}),
         }
     ),
     "Credits": _object(

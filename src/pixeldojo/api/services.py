@@ -15,6 +15,7 @@ from pixeldojo.core.settings import Settings
 from pixeldojo.credits.service import CreditsService
 from pixeldojo.jobs.service import JobsService
 from pixeldojo.limiter import Limiter
+from pixeldojo.webhooks.service import WebhooksService
 
 ReadinessCheck = Callable[[], Awaitable[None]]
 
@@ -36,6 +37,7 @@ class Services:
     accounts: AccountsService
     credits: CreditsService
     jobs: JobsService
+    webhooks: WebhooksService
     assets: AssetsService
     blobs: Blobs
     catalog: Catalog

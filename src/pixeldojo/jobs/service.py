@@ -316,10 +316,20 @@ class JobsService:
                 "Give `webhook_url` beside the inputs when you run a model."
             )
         delivery = (await self._webhooks.find_deliveries([job_id])).get(job_id)
-        replayed = None if delivery is None else await self._webhooks.replay(delivery.id)
-        if replayed is None:
+        if delivery is None:
             job = await self.get(key, job_id)
             raise Conflict(f"The job is still {job.status}; its webhook is sent when it has ended.")
+        return await self.resend(delivery)
+
+    async def resend(self, delivery: Delivery) -> Delivery:
+        """Plan a new attempt of a delivery and announce it; return it as it stands then.
+
+        Raises:
+            Expired: if it is gone by now.
+        """
+        replayed = await self._webhooks.replay(delivery.id)
+        if replayed is None:
+            raise Expired("The job of this delivery has expired, and its webhook with it.")
         await self._engine.announce(Hint.DELIVERY, replayed.id)
         return replayed
 

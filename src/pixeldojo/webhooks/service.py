@@ -7,11 +7,12 @@ from random import SystemRandom
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pixeldojo.core.clock import Clock
+from pixeldojo.core.errors import Expired, NotFound
 from pixeldojo.core.ids import IdKind, new_id
 from pixeldojo.db.engine import Database
 from pixeldojo.webhooks import store
 from pixeldojo.webhooks.schedule import next_attempt_at
-from pixeldojo.webhooks.store import Attempt, Delivery
+from pixeldojo.webhooks.store import Attempt, Delivery, DeliveryFilter
 
 _HTTP_GONE = 410
 
@@ -63,6 +64,29 @@ class WebhooksService:
         """Return a delivery."""
         async with self._database.read() as connection:
             return await store.find_delivery(connection, delivery_id)
+
+    async def get(self, account_id: str, mode: str, delivery_id: str) -> tuple[Delivery, list[Attempt]]:
+        """Return a delivery of an account and mode, and its attempts, oldest first.
+
+        Raises:
+            NotFound: if there is none, or it is another account's.
+            Expired: if its job's time is over.
+        """
+        async with self._database.read() as connection:
+            delivery = await store.find_delivery_of(connection, account_id, mode, delivery_id)
+            attempts = [] if delivery is None else await store.list_attempts(connection, delivery_id)
+        if delivery is None:
+            raise NotFound(f"There is no such delivery in this account's {mode} mode. Its id begins with whd_.")
+        if not delivery.body or delivery.expires_at <= self._clock.now():
+            raise Expired("The job of this delivery has expired or was deleted, and its webhook with it.")
+        return delivery, attempts
+
+    async def list_page(self, account_id: str, mode: str, wanted: DeliveryFilter) -> tuple[list[Delivery], str | None]:
+        """Return one page of an account's deliveries in a mode, newest first, and the next page's cursor."""
+        async with self._database.read() as connection:
+            found = await store.list_deliveries(connection, account_id, mode, wanted)
+        page = found[: wanted.limit]
+        return page, page[-1].id if len(found) > wanted.limit else None
 
     async def replay(self, delivery_id: str) -> Delivery | None:
         """Plan a new attempt now, with the same `webhook-id` and body; None when the job's time is over."""

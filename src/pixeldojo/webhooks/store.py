@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pixeldojo.db.tables import deliveries, delivery_attempts
+from pixeldojo.db.tables import deliveries, delivery_attempts, jobs
 
 _OVERDUE_LOOKED_AT = 10_000
 
@@ -52,6 +52,15 @@ class Attempt:
     error: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    """Which deliveries a page shows: `cursor` is the id of the last one of the page before."""
+
+    limit: int
+    cursor: str | None = None
+    status: str | None = None
+
+
 async def insert_delivery(connection: AsyncConnection, delivery: Delivery) -> None:
     """Add a delivery."""
     values = {column.name: getattr(delivery, column.name) for column in deliveries.c}
@@ -62,6 +71,36 @@ async def find_delivery(connection: AsyncConnection, delivery_id: str) -> Delive
     """Return a delivery."""
     row = (await connection.execute(select(deliveries).where(deliveries.c.id == delivery_id))).one_or_none()
     return None if row is None else _delivery(row)
+
+
+async def find_delivery_of(
+    connection: AsyncConnection, account_id: str, mode: str, delivery_id: str
+) -> Delivery | None:
+    """Return a delivery of an account and mode."""
+    mine = (deliveries.c.id == delivery_id, deliveries.c.account_id == account_id, jobs.c.mode == mode)
+    row = (await connection.execute(_with_job().where(*mine))).one_or_none()
+    return None if row is None else _delivery(row)
+
+
+async def list_deliveries(
+    connection: AsyncConnection, account_id: str, mode: str, wanted: DeliveryFilter
+) -> list[Delivery]:
+    """Return one page and one delivery more, newest first, without those whose job's time is over."""
+    conditions: list[ColumnElement[bool]] = [
+        deliveries.c.account_id == account_id,
+        jobs.c.mode == mode,
+        jobs.c.purged_at.is_(None),
+    ]
+    if wanted.cursor is not None:
+        conditions.append(deliveries.c.id < wanted.cursor)
+    if wanted.status is not None:
+        conditions.append(deliveries.c.status == wanted.status)
+    query = _with_job().where(*conditions).order_by(deliveries.c.id.desc()).limit(wanted.limit + 1)
+    return [_delivery(row) for row in await connection.execute(query)]
+
+
+def _with_job() -> Select[Any]:
+    return select(deliveries).join(jobs, jobs.c.id == deliveries.c.job_id)
 
 
 async def find_deliveries(connection: AsyncConnection, job_ids: Sequence[str]) -> dict[str, Delivery]:
