@@ -240,5 +240,6 @@ def _has_sound(table: Table, given: Given, sources: Mapping[str, Sample]) -> boo
     if any(given.get(switch) is False for switch in _SOUND_SWITCHES):
         return False
     sound = table.get("sound", {})
+    is_wanted = bool(sound.get("default")) or any(given.get(switch) is True for switch in _SOUND_SWITCHES)
     # Every sample that has a length has sound too.
-    return bool(sound.get("default")) or any(name in sources for name in sound.get("carry", ()))
+    return is_wanted or any(name in sources for name in sound.get("carry", ()))

@@ -26,8 +26,8 @@ from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.schema import Model
 
 MODELS = load_catalog().models
-# A clip's frames, or a job's pictures, in millions of pixels: what two cores draw in about a second.
-AFFORDABLE_FRAMES, AFFORDABLE_PICTURES, AFFORDABLE_SECONDS = 120.0, 9.0, 75.0
+# A clip's frames, or a job's pictures, in millions of pixels: what one core draws in about a second.
+AFFORDABLE_FRAMES, AFFORDABLE_PICTURES, AFFORDABLE_SECONDS = 70.0, 8.0, 40.0
 
 
 @dataclass(frozen=True)
@@ -143,8 +143,9 @@ def check_frames(container: InputContainer) -> None:
     pictures = [frame.to_ndarray(format="gray")[::4, ::4].astype(int) for frame in container.decode(stream)]
     assert pictures
     assert pictures[0].std() > 8, "there is something in the picture"
+    # The last may be the first again: both ends of a clip can be given the same picture.
     if len(pictures) > 1:
-        assert np.abs(pictures[0] - pictures[-1]).mean() > 0.5, "something moves"
+        assert max(np.abs(picture - pictures[0]).mean() for picture in pictures) > 0.5, "something moves"
 
 
 def check_sound(content: bytes) -> None:
