@@ -77,7 +77,7 @@ class Stand(Workshop):
         super().__init__(stores, whole_catalog(), scratch)
         self.emulators = {pair.name: emulator for pair, emulator in pairs.items()}
         providers = {pair.name: pair.provider(emulator) for pair, emulator in pairs.items()}
-        self.http = {name: Impatient(http.for_upstream(provider.base_url)) for name, provider in providers.items()}
+        self.http = {name: Impatient(http.for_provider(provider)) for name, provider in providers.items()}
         self.clients = self.http
         self.set_up(*providers.values())
         self.fetching = Fetcher(http)

@@ -36,7 +36,7 @@ async def test_the_service_takes_what_the_catalog_says(pair: Pair) -> None:
     async with pair.open_emulator() as emulator, AsyncExitStack() as stack:
         stack.push_async_callback(http.close)
         provider = pair.provider(emulator)
-        client = http.for_upstream(provider.base_url)
+        client = http.for_provider(provider)
         for model, upstream in _offered(pair.name):
             try:
                 operation = await provider.submit(_call(model, upstream), client)

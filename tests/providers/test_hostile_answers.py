@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -10,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.providers.pairs import PAIRS, Pair
+from tests.providers.scripted import Scripted
 
-from pixeldojo.core.json_types import JsonObject, JsonValue
+from pixeldojo.core.json_types import JsonValue
 from pixeldojo.providers.answers import find_object, kind_of_status, output_files, plain, read_id, retry_after_seconds
 from pixeldojo.providers.contract import (
     Call,
@@ -66,27 +66,6 @@ CALL: Final = Call(
 )
 OPERATION: Final = Operation("abc", {"app": "owner/name", "kind": "image"})
 FILE: Final = InputFile("image_url", 0, None, "inputs/1", "image", "image/png", 3, 1, 1)
-
-
-class Scripted:
-    """An HTTP client that gives the same answers in turn, and keeps what it was asked."""
-
-    def __init__(self, *answers: HttpAnswer) -> None:
-        self._answers = list(answers)
-        self.urls: list[str] = []
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        json: JsonObject | None = None,
-        body: bytes | None = None,
-        timeout_seconds: float = 30.0,
-    ) -> HttpAnswer:
-        self.urls.append(url)
-        return self._answers.pop(0)
 
 
 def _adapter(pair: Pair) -> object:
@@ -165,7 +144,8 @@ def _check_message(error: UpstreamError) -> None:
     assert KEY not in error.message
     assert "files.test" not in error.message
     # Kept in the database, and sent on as UTF-8.
-    assert error.message.encode().decode().isprintable()
+    assert error.message.encode()
+    assert not any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in error.message)
 
 
 # What all adapters read alike

@@ -90,7 +90,8 @@ _EXAMPLES = frozenset(
     {
         "src/pixeldojo/catalog/models/paper-lantern.toml",
         "src/pixeldojo/providers/lanterns.py",
-        "tests/providers/lanterns/",
+        "tests/emulators/lanterns.py",
+        "tests/providers/test_lanterns_client.py",
     }
 )
 
