@@ -165,7 +165,7 @@ async def _open_parts(
         policy=policy,
         http=http,
         upstreams=upstreams,
-        clients={name: http.for_upstream(upstream.base_url) for name, upstream in upstreams.items()},
+        clients={name: http.for_provider(upstream) for name, upstream in upstreams.items()},
         blobs=blobs,
         engine=engine,
         limiter=open_limiter(settings.limiter_url or settings.broker_url),

@@ -18,7 +18,7 @@ from pixeldojo.net.failures import describe_failure, note_failure
 from pixeldojo.net.resolver import Resolver
 from pixeldojo.net.sessions import Sending, Sessions
 from pixeldojo.net.upstream import MAX_ANSWER_BYTES, UpstreamClient, lower_case_headers, read_bounded, trusted_origins
-from pixeldojo.providers.contract import HttpAnswer, HttpClient
+from pixeldojo.providers.contract import AnswersWithFiles, HttpAnswer, HttpClient, RealProvider
 
 POST_ANSWER_BYTES: Final = 4_096
 _UNCONNECTED: Final = "did not accept a connection in time"
@@ -84,13 +84,19 @@ class OutboundClient:
         )
         self._upstreams = UpstreamClient(self.sessions, policy, origins, max_answer_bytes=max_answer_bytes)
 
-    def for_upstream(self, *base_urls: str) -> HttpClient:
+    def for_upstream(self, *base_urls: str, max_answer_bytes: int | None = None) -> HttpClient:
         """Return a client that trusts these origins alone: what one adapter should be handed.
 
         So an answer of one upstream cannot send its key to another. It shares our connections, and ends with them.
         """
         origins = trusted_origins(base_urls)
-        return UpstreamClient(self.sessions, self.policy, origins, max_answer_bytes=self._max_answer_bytes)
+        max_bytes = self._max_answer_bytes if max_answer_bytes is None else max_answer_bytes
+        return UpstreamClient(self.sessions, self.policy, origins, max_answer_bytes=max_bytes)
+
+    def for_provider(self, provider: RealProvider) -> HttpClient:
+        """Return the client to hand to this adapter: its origin alone, and answers as long as it gives them."""
+        max_bytes = provider.largest_answer_bytes if isinstance(provider, AnswersWithFiles) else None
+        return self.for_upstream(provider.base_url, max_answer_bytes=max_bytes)
 
     async def request(
         self,

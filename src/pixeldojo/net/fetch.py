@@ -8,7 +8,7 @@ sink's affair, and whether to try again is the worker's.
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -91,11 +91,12 @@ class Fetcher:
         max_bytes: int,
         timeout_seconds: float,
         stall_seconds: float = 15.0,
+        headers: Mapping[str, str] | None = None,
     ) -> FetchedFile:
         """Download a file, in bounded memory whatever its size.
 
         Up to `MAX_REDIRECTS` redirects are followed, each held to the policy as the first address was, and never
-        from https to http. No credentials are sent.
+        from https to http.
 
         Args:
             url: An address that someone else named.
@@ -103,21 +104,29 @@ class Fetcher:
             max_bytes: The longest file taken, counted as it comes and not as announced.
             timeout_seconds: For all of it.
             stall_seconds: The longest wait for the next byte.
+            headers: What the address wants to see. Credentials only where the address is not somebody else's: they
+                go to its origin, and no further when it redirects to another.
 
         Raises:
             FetchFailed: with a message for whoever gave the address.
         """
         if isinstance(sink, Path):
             async with _writing(sink) as write:
-                return await self._fetch(url, write, max_bytes, timeout_seconds, stall_seconds)
-        return await self._fetch(url, sink, max_bytes, timeout_seconds, stall_seconds)
+                return await self._fetch(url, write, max_bytes, timeout_seconds, stall_seconds, headers or {})
+        return await self._fetch(url, sink, max_bytes, timeout_seconds, stall_seconds, headers or {})
 
     async def _fetch(
-        self, url: str, sink: Sink, max_bytes: int, timeout_seconds: float, stall_seconds: float
+        self,
+        url: str,
+        sink: Sink,
+        max_bytes: int,
+        timeout_seconds: float,
+        stall_seconds: float,
+        headers: Mapping[str, str],
     ) -> FetchedFile:
         deadline = asyncio.timeout(timeout_seconds)
         try:
-            async with deadline, self._open(url, stall_seconds) as response:
+            async with deadline, self._open(url, stall_seconds, headers) as response:
                 return await _drain(response, sink, max_bytes)
         except TimeoutError:
             if not deadline.expired():
@@ -127,11 +136,14 @@ class Fetcher:
             ) from None
 
     @asynccontextmanager
-    async def _open(self, url: str, stall_seconds: float) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _open(
+        self, url: str, stall_seconds: float, headers: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Follow the redirects and give the answer that is the file."""
         target = self._check(url)
+        origin = target.origin()
         for _ in range(MAX_REDIRECTS + 1):
-            response = await self._get(target, stall_seconds)
+            response = await self._get(target, stall_seconds, headers if target.origin() == origin else {})
             async with response:
                 if response.status not in _REDIRECTS:
                     _require_file(response)
@@ -142,11 +154,11 @@ class Fetcher:
             FetchErrorKind.REFUSED, f"it redirects more than {MAX_REDIRECTS} times; give the address of the file itself"
         )
 
-    async def _get(self, target: URL, stall_seconds: float) -> aiohttp.ClientResponse:
+    async def _get(self, target: URL, stall_seconds: float, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=stall_seconds)
         try:
             return await self._client.sessions.guarded(target.scheme).get(
-                target, allow_redirects=False, timeout=timeout
+                target, headers=headers, allow_redirects=False, timeout=timeout
             )
         except RefusedAddress as error:
             raise FetchFailed(FetchErrorKind.REFUSED, str(error)) from None

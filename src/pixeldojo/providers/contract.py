@@ -5,8 +5,9 @@ status). It never loops, sleeps, retries, downloads, logs, reads the environment
 deadlines, failover and limits live once, in the worker. It answers with an `Operation` (come back later), `Running`
 (not yet) or `Finished` (here are the outputs), or raises one of six `UpstreamError` kinds.
 
-`Provider` is what every adapter has. `RealProvider` adds where its credentials go; `TakesUploads` and `CallsBack`
-are for services that want files handed over, or that announce the end.
+`Provider` is what every adapter has. `RealProvider` adds where its credentials go; `TakesUploads`, `TakesContent`,
+`AnswersWithFiles` and `CallsBack` are for services that want files handed over, want them inside the request, put the
+outputs into the answer, or announce the end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -120,11 +121,16 @@ class OutputFile:
     """One output: exactly one of an address, the bytes themselves, or a file on this machine.
 
     A `path` belongs to whoever receives it: it is moved or deleted after use.
+
+    Attributes:
+        headers: What the address wants to see, credentials included: only for an address of the adapter's own origin
+            that the adapter itself put together, never for one that an answer named. Not sent on to another origin.
     """
 
     url: str | None = None
     content: bytes | None = None
     path: Path | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +281,28 @@ class TakesUploads(Protocol):
             UpstreamError: as `submit` does.
         """
         ...
+
+
+@runtime_checkable
+class TakesContent(Protocol):
+    """A service that fetches nothing: files go inside the request, as `data:` URIs here, whatever address they have.
+
+    Attributes:
+        largest_media_bytes: What the files of one request may have together. What one file may have is in the catalog.
+    """
+
+    largest_media_bytes: int
+
+
+@runtime_checkable
+class AnswersWithFiles(Protocol):
+    """A service whose answers hold the outputs themselves, and so are longer than others.
+
+    Attributes:
+        largest_answer_bytes: The longest that is read.
+    """
+
+    largest_answer_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

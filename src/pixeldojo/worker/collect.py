@@ -103,7 +103,7 @@ class CollectStep:
         if output.content is not None:
             await asyncio.to_thread(path.write_bytes, output.content)
         elif output.url is not None:
-            await self._files.fetch(output.url, path)
+            await self._files.fetch(output.url, path, output.headers)
         return path
 
     async def _not_copied(self, job: Job, error: FetchFailed | BlobsUnavailable) -> Outcome:

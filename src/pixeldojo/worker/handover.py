@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from pixeldojo.blobs import Blobs
 from pixeldojo.jobs.inline_media import LARGEST_INLINE_BYTES
-from pixeldojo.providers.contract import HttpClient, InputFile, Provider, TakesUploads
+from pixeldojo.providers.contract import HttpClient, InputFile, Provider, TakesContent, TakesUploads
 from pixeldojo.worker.inputs import UnusableInput
 
 _LARGEST_UPLOAD_BYTES = 100_000_000
@@ -26,10 +26,21 @@ class MediaHandover:
         """Return, by parameter and index, what stands for each file in the request.
 
         Raises:
-            UnusableInput: a file without a public address is too large to be handed over.
+            UnusableInput: a file without a public address, or the files together, are too large to be handed over.
             UpstreamError: the upstream did not take an upload; nothing that costs has been asked for.
         """
+        if isinstance(provider, TakesContent):
+            return await self._contents(files, provider.largest_media_bytes)
         return {(file.parameter, file.index): await self._address(file, provider, http) for file in files}
+
+    async def _contents(self, files: Sequence[InputFile], max_bytes: int) -> Mapping[tuple[str, int], str]:
+        size_bytes = sum(file.size_bytes for file in files)
+        if size_bytes > max_bytes:
+            raise UnusableInput(
+                f"{', '.join(dict.fromkeys(file.parameter for file in files))}: the files have {size_bytes:,} bytes "
+                f"together; the upstream takes up to {max_bytes:,} bytes in a request. Send smaller ones."
+            )
+        return {(file.parameter, file.index): await self._data_uri(file, max_bytes) for file in files}
 
     async def _address(self, file: InputFile, provider: Provider, http: HttpClient) -> str:
         # Plain http is accepted for private networks only, where no upstream can fetch.
@@ -37,7 +48,10 @@ class MediaHandover:
             return file.source_url
         if isinstance(provider, TakesUploads) and provider.wants_upload(file):
             return await provider.upload(file, await self._read(file, _LARGEST_UPLOAD_BYTES), http)
-        content = await self._read(file, LARGEST_INLINE_BYTES)
+        return await self._data_uri(file, LARGEST_INLINE_BYTES)
+
+    async def _data_uri(self, file: InputFile, max_bytes: int) -> str:
+        content = await self._read(file, max_bytes)
         return f"data:{file.content_type};base64,{base64.b64encode(content).decode()}"
 
     async def _read(self, file: InputFile, max_bytes: int) -> bytes:

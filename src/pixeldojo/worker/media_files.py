@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -43,13 +43,15 @@ class MediaFiles:
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    async def fetch(self, url: str, path: Path) -> None:
-        """Download an address that somebody else named.
+    async def fetch(self, url: str, path: Path, headers: Mapping[str, str] | None = None) -> None:
+        """Download an address that somebody else named, or one that is the upstream's own with what it wants to see.
 
         Raises:
             FetchFailed: with a message that may be shown.
         """
-        await self._fetcher.fetch_to(url, path, max_bytes=self._max_bytes, timeout_seconds=_FETCH_SECONDS)
+        await self._fetcher.fetch_to(
+            url, path, max_bytes=self._max_bytes, timeout_seconds=_FETCH_SECONDS, headers=headers
+        )
 
     async def measure(self, path: Path) -> MediaFacts:
         """Decode a file in a media process and say what it is.

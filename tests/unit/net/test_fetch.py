@@ -185,6 +185,24 @@ async def test_redirects_are_followed_three_times_and_no_more(fetcher: Fetcher) 
     assert len(server.requests) == 8
 
 
+async def test_headers_go_to_the_first_origin_and_not_to_where_it_redirects(fetcher: Fetcher) -> None:
+    async with serving(answering(answer(200, b"here"))) as other:
+
+        async def hop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            is_first = server.requests[-1].startswith(b"GET /1 ")
+            place = "/2" if is_first else other.url("/3")
+            await answering(answer(302, location=place))(reader, writer)
+
+        async with serving(hop) as server:
+            bucket = Bucket()
+            await fetcher.fetch_to(
+                server.url("/1"), bucket, max_bytes=10, timeout_seconds=5, headers={"x-key": "s3cret"}
+            )
+    assert bucket.content == b"here"
+    assert [b"x-key: s3cret" in request for request in server.requests] == [True, True]
+    assert [b"s3cret" in request for request in other.requests] == [False]
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.allow_hosts(["127.0.0.1", "127.0.0.2"])
 async def test_a_redirect_inside_is_refused(status: int) -> None:

@@ -25,6 +25,7 @@ from tests.unit.net.loopback import (
 from pixeldojo.core.errors import ConfigurationError
 from pixeldojo.net.client import OutboundClient
 from pixeldojo.providers.contract import HttpClient, UpstreamError, UpstreamErrorKind
+from pixeldojo.providers.fal import FalProvider
 
 UNAVAILABLE = UpstreamErrorKind.UNAVAILABLE
 UNKNOWN = UpstreamErrorKind.UNKNOWN
@@ -117,6 +118,23 @@ async def test_one_upstreams_key_does_not_go_to_another() -> None:
         assert (await narrow.request("GET", ours.url(), headers=KEY)).status == 200
         error = await failure(narrow, other.url(), KEY)
     assert (error.kind, other.connections) == (UNAVAILABLE, 0)
+
+
+async def test_an_adapter_gets_a_client_for_its_origin_that_reads_answers_as_long_as_it_gives() -> None:
+    class Wordy(FalProvider):
+        largest_answer_bytes = 2_000_000
+
+    async with (
+        serving(answering(answer(200, b"x" * 1_500_000))) as server,
+        serving(answering(answer(200))) as other,
+        outbound() as client,
+    ):
+        wordy = is_http_client(client.for_provider(Wordy("key", server.url("/v1"))))
+        assert len((await wordy.request("GET", server.url(), headers=KEY)).body) == 1_500_000
+        usual = is_http_client(client.for_provider(FalProvider("key", server.url("/v1"))))
+        assert "more than 1,000,000 bytes" in (await failure(usual, server.url(), KEY)).message
+        assert (await failure(wordy, other.url(), KEY)).kind is UNAVAILABLE
+    assert other.connections == 0
 
 
 async def test_an_address_an_answer_named_is_held_to_the_policy() -> None:

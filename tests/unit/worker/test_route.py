@@ -82,3 +82,34 @@ async def test_a_picture_inside_the_request_reaches_the_upstream_as_the_caller_g
     last = shop.fetcher.put("2.png", picture())
     await shop.carry(await shop.submit(key, "edit", image_urls=[inline, last]))
     assert alpha.calls[0].arguments["inputs"] == {"pictures": [inline, last]}
+
+
+class Closed(ScriptedProvider):
+    """An upstream that fetches nothing."""
+
+    largest_media_bytes = 400
+
+
+async def test_an_upstream_that_fetches_nothing_gets_every_file_inside_the_request(shop: Workshop) -> None:
+    key = await shop.key(KeyMode.LIVE)
+    alpha = Closed("alpha")
+    shop.set_up(alpha)
+    contents = [picture(width=width) for width in (5, 6)]
+    urls = [shop.fetcher.put(f"{number}.png", content) for number, content in enumerate(contents)]
+    await shop.carry(await shop.submit(key, "edit", image_urls=urls))
+    sent = [f"data:image/png;base64,{base64.b64encode(content).decode()}" for content in contents]
+    assert alpha.calls[0].arguments["inputs"] == {"pictures": sent}
+
+
+async def test_more_than_fits_into_a_request_is_not_sent(shop: Workshop) -> None:
+    key = await shop.key(KeyMode.LIVE)
+    alpha = Closed("alpha")
+    shop.set_up(alpha)
+    urls = [shop.fetcher.put(f"{number}.png", picture(width=number)) for number in range(100, 103)]
+    job_id = await shop.submit(key, "edit", image_urls=urls)
+    await shop.carry(job_id)
+    assert (await shop.ending(key, job_id))[:2] == ("failed", "invalid_input")
+    message = (await shop.job(job_id)).error_message or ""
+    assert message.startswith("image_urls: the files have ")
+    assert message.endswith("the upstream takes up to 400 bytes in a request. Send smaller ones.")
+    assert alpha.calls == []

@@ -170,7 +170,14 @@ class ScriptedFetcher(Fetcher):
         return url
 
     async def fetch_to(
-        self, url: str, sink: Sink | Path, *, max_bytes: int, timeout_seconds: float, stall_seconds: float = 15.0
+        self,
+        url: str,
+        sink: Sink | Path,
+        *,
+        max_bytes: int,
+        timeout_seconds: float,
+        stall_seconds: float = 15.0,
+        headers: Mapping[str, str] | None = None,
     ) -> FetchedFile:
         self.fetched.append(url)
         turns = self._files.get(url, [FetchFailed(FetchErrorKind.HTTP_STATUS, "the server answered 404", status=404)])
