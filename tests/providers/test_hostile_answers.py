@@ -113,7 +113,7 @@ def test_any_answer_to_what_costs_nothing_is_understood_or_refused(pair: Pair, a
                 keys = await adapter.callback_keys(Scripted(answer))
                 assert all(isinstance(key, bytes) for key in keys)
             if isinstance(adapter, TakesUploads):
-                assert isinstance(await adapter.upload(FILE, b"abc", Scripted(answer)), str)
+                assert isinstance(await adapter.upload(FILE, b"abc", CALL.endpoint, Scripted(answer)), str)
         except UpstreamError as error:
             _check_message(error)
 

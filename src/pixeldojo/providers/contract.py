@@ -274,8 +274,10 @@ class TakesUploads(Protocol):
         """Say whether this file is better uploaded than put into the request."""
         ...
 
-    async def upload(self, file: InputFile, content: bytes, http: HttpClient) -> str:
-        """Hand a file over and return the address by which the service knows it. Costs nothing.
+    async def upload(self, file: InputFile, content: bytes, endpoint: str, http: HttpClient) -> str:
+        """Hand a file over for use at an endpoint; return the address by which the service knows it. Costs nothing.
+
+        Where the service says first where a file goes, this is two calls.
 
         Raises:
             UpstreamError: as `submit` does.

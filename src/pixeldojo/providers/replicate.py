@@ -122,7 +122,7 @@ class ReplicateProvider:
         """Replicate takes `data:` URIs up to 256 KB."""
         return file.size_bytes > _LARGEST_DATA_URI_BYTES
 
-    async def upload(self, file: InputFile, content: bytes, http: HttpClient) -> str:
+    async def upload(self, file: InputFile, content: bytes, endpoint: str, http: HttpClient) -> str:
         """Keep the file at Replicate, which deletes it after about a day; it takes 100 MB."""
         # Of the content, so that it cannot stand in it; RFC 2046 allows 70 characters.
         boundary = f"pixeldojo-{hashlib.sha256(content).hexdigest()[:40]}"

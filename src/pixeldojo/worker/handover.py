@@ -21,7 +21,7 @@ class MediaHandover:
         self._blobs = blobs
 
     async def addresses(
-        self, files: Sequence[InputFile], provider: Provider, http: HttpClient
+        self, files: Sequence[InputFile], provider: Provider, endpoint: str, http: HttpClient
     ) -> Mapping[tuple[str, int], str]:
         """Return, by parameter and index, what stands for each file in the request.
 
@@ -31,7 +31,7 @@ class MediaHandover:
         """
         if isinstance(provider, TakesContent):
             return await self._contents(files, provider.largest_media_bytes)
-        return {(file.parameter, file.index): await self._address(file, provider, http) for file in files}
+        return {(file.parameter, file.index): await self._address(file, provider, endpoint, http) for file in files}
 
     async def _contents(self, files: Sequence[InputFile], max_bytes: int) -> Mapping[tuple[str, int], str]:
         size_bytes = sum(file.size_bytes for file in files)
@@ -42,12 +42,13 @@ class MediaHandover:
             )
         return {(file.parameter, file.index): await self._data_uri(file, max_bytes) for file in files}
 
-    async def _address(self, file: InputFile, provider: Provider, http: HttpClient) -> str:
+    async def _address(self, file: InputFile, provider: Provider, endpoint: str, http: HttpClient) -> str:
         # Plain http is accepted for private networks only, where no upstream can fetch.
         if file.source_url is not None and file.source_url.startswith("https://"):
             return file.source_url
         if isinstance(provider, TakesUploads) and provider.wants_upload(file):
-            return await provider.upload(file, await self._read(file, _LARGEST_UPLOAD_BYTES), http)
+            content = await self._read(file, _LARGEST_UPLOAD_BYTES)
+            return await provider.upload(file, content, endpoint, http)
         return await self._data_uri(file, LARGEST_INLINE_BYTES)
 
     async def _data_uri(self, file: InputFile, max_bytes: int) -> str:

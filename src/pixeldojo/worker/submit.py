@@ -102,7 +102,8 @@ class SubmitStep:
         """Return what stands for each file in the upstream's words; the sandbox reads the files themselves."""
         if route.upstream is None:
             return {}
-        return await self._handover.addresses(files, route.provider, self._clients[route.provider.name])
+        client = self._clients[route.provider.name]
+        return await self._handover.addresses(files, route.provider, route.endpoint, client)
 
     async def _prepare(self, job: Job) -> tuple[Job, Model, tuple[InputFile, ...]]:
         """Return the job with its model and its files, ready to be sent."""
