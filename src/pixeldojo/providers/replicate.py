@@ -7,7 +7,6 @@ addresses that answers name are not used, so the token goes nowhere else. Output
 
 import base64
 import binascii
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
@@ -39,6 +38,7 @@ from pixeldojo.providers.contract import (
     UpstreamError,
     UpstreamErrorKind,
 )
+from pixeldojo.providers.forms import FormFile, encode_form
 
 _POLL_SECONDS: Final = {"image": 0.5}
 _USUAL_POLL_SECONDS: Final = 2.0
@@ -124,17 +124,12 @@ class ReplicateProvider:
 
     async def upload(self, file: InputFile, content: bytes, endpoint: str, http: HttpClient) -> str:
         """Keep the file at Replicate, which deletes it after about a day; it takes 100 MB."""
-        # Of the content, so that it cannot stand in it; RFC 2046 allows 70 characters.
-        boundary = f"pixeldojo-{hashlib.sha256(content).hexdigest()[:40]}"
-        head = (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="content"; filename="input"\r\n'
-            f"Content-Type: {file.content_type}\r\n\r\n"
-        )
+        form_type, form = encode_form({}, [FormFile("content", "input", file.content_type, content)])
         answer = await http.request(
             "POST",
             f"{self.base_url}/files",
-            headers={**self._headers, "content-type": f"multipart/form-data; boundary={boundary}"},
-            body=b"".join([head.encode(), content, f"\r\n--{boundary}--\r\n".encode()]),
+            headers={**self._headers, "content-type": form_type},
+            body=form,
             timeout_seconds=_UPLOAD_SECONDS,
         )
         if answer.status >= 300:
