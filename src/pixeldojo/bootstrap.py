@@ -14,7 +14,6 @@ from pixeldojo.api.services import Services
 from pixeldojo.assets.service import AssetsService
 from pixeldojo.blobs import Blobs, open_blobs
 from pixeldojo.catalog.load import Catalog, load_catalog
-from pixeldojo.catalog.schema import Model
 from pixeldojo.core.clock import Clock, SystemClock
 from pixeldojo.core.data_dir import make_data_dir, make_scratch_dir, read_server_secret
 from pixeldojo.core.ids import IdKind, new_id
@@ -22,6 +21,7 @@ from pixeldojo.core.settings import Settings
 from pixeldojo.db.engine import open_database
 from pixeldojo.db.migrate import current_revision, migrate, newest_revision, require_newest_revision
 from pixeldojo.engine import Engine, Hint, open_engine
+from pixeldojo.files.service import FilesService
 from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.ending import JobEnding
 from pixeldojo.jobs.service import JobsService
@@ -81,6 +81,7 @@ class _Parts:
     limiter: Limiter
     office: Office
     assets: AssetsService
+    files: FilesService
     webhooks: WebhooksService
     ending: JobEnding
 
@@ -147,6 +148,16 @@ async def _open_parts(
     blobs = open_blobs(settings.blobs_address, scratch=make_scratch_dir(settings))
     office = build_office(database, clock, secret)
     assets = AssetsService(database, blobs, clock, settings.base_url)
+    files = FilesService(
+        database=database,
+        blobs=blobs,
+        clock=clock,
+        base_url=settings.base_url,
+        retention=timedelta(hours=settings.retention_hours),
+        linger=timedelta(seconds=max((model.timeout_seconds for model in catalog.models), default=0)),
+        max_file_bytes=settings.max_file_bytes,
+        max_account_bytes=settings.max_account_file_bytes,
+    )
     webhooks = WebhooksService(database, clock)
     ending = JobEnding(
         database=database,
@@ -171,6 +182,7 @@ async def _open_parts(
         limiter=open_limiter(settings.limiter_url or settings.broker_url),
         office=office,
         assets=assets,
+        files=files,
         webhooks=webhooks,
         ending=ending,
     )
@@ -198,6 +210,7 @@ async def _build_team(parts: _Parts, stack: AsyncExitStack) -> WorkerTeam:
     sweep = Sweep(
         claims=claims,
         ending=parts.ending,
+        files=parts.files,
         webhooks=parts.webhooks,
         engine=parts.engine,
         clock=clock,
@@ -234,7 +247,7 @@ def _build_steps(parts: _Parts, claims: JobClaims, pool: MediaPool) -> Mapping[S
     submit = SubmitStep(
         catalog=parts.catalog,
         claims=claims,
-        inputs=InputCollector(claims=claims, assets=parts.assets, files=files),
+        inputs=InputCollector(claims=claims, assets=parts.assets, uploads=parts.files, files=files),
         handover=MediaHandover(parts.blobs),
         router=Router(providers),
         collect=collect,
@@ -274,9 +287,6 @@ def _build_services(parts: _Parts) -> Services:
             return str(error)
         return None
 
-    def has_upstream(model: Model) -> bool:
-        return any(upstream.provider in parts.upstreams for upstream in model.upstreams)
-
     desk = CallbackDesk(
         providers=parts.upstreams, clients=parts.clients, engine=parts.engine, clock=parts.clock, log=parts.log
     )
@@ -300,13 +310,13 @@ def _build_services(parts: _Parts) -> Services:
         jobs=jobs,
         webhooks=parts.webhooks,
         assets=parts.assets,
+        files=parts.files,
         blobs=parts.blobs,
         catalog=parts.catalog,
         limiter=parts.limiter,
         clock=parts.clock,
         log=parts.log,
         refuse_address=refuse_address,
-        has_upstream=has_upstream,
         take_callback=desk.take,
         live_providers=frozenset(parts.upstreams),
         check_rehearsal=parse_rehearsal,

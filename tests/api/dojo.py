@@ -30,6 +30,9 @@ from pixeldojo.net.addresses import AddressPolicy, RefusedAddress
 from pixeldojo.providers.sandbox.rehearsal import parse_rehearsal
 
 RUN: Final = "/api/v1/models/flux-1.1-pro/run"
+ALL_PROVIDERS: Final = frozenset(
+    {"fal", "replicate", "dashscope", "runware", "xai", "google", "openai", "wavespeed", "magnific"}
+)
 PROMPT: Final[Mapping[str, Any]] = {"prompt": "a lantern in the rain"}
 GRANTED: Final = 100_000
 PNG: Final = base64.b64decode(
@@ -53,13 +56,13 @@ class Dojo:
             jobs=stores.jobs,
             webhooks=stores.webhooks,
             assets=stores.assets,
+            files=stores.files,
             blobs=stores.blobs,
             catalog=catalog,
             limiter=open_limiter(None),
             clock=stores.clock,
             log=structlog.wrap_logger(None, processors=[structlog.contextvars.merge_contextvars, self._note]),
             refuse_address=_refusal_of(AddressPolicy()),
-            has_upstream=lambda _model: False,
             live_providers=frozenset(),
             take_callback=_no_upstream,
             check_rehearsal=parse_rehearsal,

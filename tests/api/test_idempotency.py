@@ -5,7 +5,7 @@ import json
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
-from tests.api.dojo import PROMPT, RUN, Caller, Dojo
+from tests.api.dojo import ALL_PROVIDERS, PROMPT, RUN, Caller, Dojo
 from tests.stores import HOOK
 
 from pixeldojo.accounts.keys import KeyMode
@@ -65,7 +65,7 @@ async def test_keys_of_one_account_share_it_and_accounts_do_not(dojo: Dojo, call
 
 async def test_a_live_key_never_gets_the_answer_of_a_test_run(dojo: Dojo, caller: Caller) -> None:
     await caller.run(idempotency_key="order-1")
-    dojo.build(has_upstream=lambda _model: True)
+    dojo.build(live_providers=ALL_PROVIDERS)
     live = await dojo.caller(account_id=caller.api_key.account_id, mode=KeyMode.LIVE)
     assert (await live.post(RUN, PROMPT, idempotency_key="order-1")).error["code"] == "idempotency_mismatch"
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.api.dojo import PROMPT, Caller, Dojo
+from tests.api.dojo import ALL_PROVIDERS, PROMPT, Caller, Dojo
 
 from pixeldojo.accounts.keys import KeyMode
 from pixeldojo.core.clock import iso_utc
@@ -151,7 +151,7 @@ async def test_several_bad_parameters_are_told_at_once(caller: Caller) -> None:
 
 async def test_each_account_and_mode_sees_its_own_jobs_only(dojo: Dojo, caller: Caller) -> None:
     made = await run_some(dojo, caller, 2)
-    dojo.build(has_upstream=lambda _model: True)
+    dojo.build(live_providers=ALL_PROVIDERS)
     live = await dojo.caller(account_id=caller.api_key.account_id, mode=KeyMode.LIVE)
     live_job = await live.run()
     stranger = await dojo.caller()

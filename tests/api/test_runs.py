@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.api.dojo import PNG, PROMPT, RUN, Caller, Dojo
+from tests.api.dojo import ALL_PROVIDERS, PNG, PROMPT, RUN, Caller, Dojo
 from tests.stores import HOOK
 
 from pixeldojo.accounts.keys import KeyMode, SpendCap, SpendCapPeriod
@@ -131,19 +131,32 @@ async def test_a_spend_cap_is_403_and_says_what_was_spent(dojo: Dojo) -> None:
 
 async def test_test_and_live_are_charged_apart(dojo: Dojo, caller: Caller) -> None:
     live = await dojo.caller(account_id=caller.api_key.account_id, mode=KeyMode.LIVE, granted=5_000)
-    dojo.build(has_upstream=lambda model: model.id == "flux-1.1-pro")
-    accepted = await live.post(RUN, PROMPT)
+    dojo.build(live_providers=frozenset({"fal"}))
+    accepted = await live.post(RUN, {**PROMPT, "output_format": "png"})
     assert (accepted.status, accepted.json["creditsRemaining"]) == (202, 4)
     assert (await caller.traces())[0] == 100_000
-    elsewhere = await live.post("/api/v1/models/text-to-music/run", PROMPT)
+    edit = {**PROMPT, "image_urls": ["https://example.com/a.png"]}
+    elsewhere = await live.post("/api/v1/models/p-image-edit/run", edit)
     assert elsewhere.error["code"] == "service_unavailable"
     assert "A pd_test_ key runs it on the sandbox" in elsewhere.error["message"]
     assert int(elsewhere.header("retry-after") or 0) > 0
 
 
+async def test_an_input_that_no_upstream_set_up_here_takes_is_refused_before_it_costs(dojo: Dojo) -> None:
+    dojo.build(live_providers=frozenset({"fal"}))
+    live = await dojo.caller(mode=KeyMode.LIVE)
+    before = await live.traces()
+    target = "/api/v1/models/flux-2-pro/run"
+    refused = await live.post(target, {**PROMPT, "output_format": "webp"})
+    assert (refused.status, refused.error["code"]) == (503, "service_unavailable")
+    assert "takes this input; nothing was charged" in refused.error["message"]
+    assert await live.traces() == before
+    assert (await live.post(target, {**PROMPT, "output_format": "png"})).status == 202
+
+
 async def test_a_sandbox_only_model_tells_live_keys_why_and_charges_nothing(dojo: Dojo) -> None:
     spicy = load_catalog().find("z-image-spicy")
-    dojo.build(catalog=Catalog((spicy,)), has_upstream=lambda _model: True)
+    dojo.build(catalog=Catalog((spicy,)), live_providers=ALL_PROVIDERS)
     live = await dojo.caller(mode=KeyMode.LIVE)
     before = await live.traces()
     refused = await live.post("/api/v1/models/z-image-spicy/run", PROMPT)
@@ -175,6 +188,6 @@ async def test_trouble_that_the_sandbox_does_not_know_is_refused_and_names_what_
 
 async def test_a_live_key_cannot_order_trouble(dojo: Dojo, caller: Caller) -> None:
     live = await dojo.caller(account_id=caller.api_key.account_id, mode=KeyMode.LIVE)
-    dojo.build(has_upstream=lambda _model: True)
+    dojo.build(live_providers=ALL_PROVIDERS)
     reply = await live.post(RUN, PROMPT, x_pixeldojo_sandbox="slow=5")
     assert "works only with a pd_test_ key" in reply.member("header.X-PixelDojo-Sandbox")

@@ -14,7 +14,6 @@ from pixeldojo.api.models import ModelId
 from pixeldojo.api.responses import answer, error_answers
 from pixeldojo.api.run_body import RUN_BODY, RunBody, read_run_body
 from pixeldojo.api.services import Services
-from pixeldojo.catalog.bind import choose_upstreams
 from pixeldojo.catalog.price import quote_price
 from pixeldojo.catalog.price_lines import cost_lines
 from pixeldojo.core.money import credits_number
@@ -62,6 +61,5 @@ def _upstreams(services: Services, key: ApiKey, wanted: RunBody) -> list[dict[st
         return [{"provider": _SANDBOX, "endpoint": wanted.model.id}]
     return [
         {"provider": upstream.provider, "endpoint": upstream.endpoint}
-        for upstream in choose_upstreams(wanted.model, wanted.taken.input)
-        if upstream.provider in services.live_providers
+        for upstream in services.live_upstreams(wanted.model, wanted.taken.input)
     ]

@@ -103,6 +103,12 @@ def _job_request(
             "runs it on the sandbox.",
             headers={"Retry-After": "60"},
         )
+    if key.mode == KeyMode.LIVE and not services.live_upstreams(model, taken.input):
+        raise ServiceUnavailable(
+            f"No upstream of {model.id} that is set up on this server for live keys takes this input; nothing was "
+            "charged. POST to the model's /estimate to see which inputs one takes.",
+            headers={"Retry-After": "60"},
+        )
     quote = quote_price(model, taken.input)
     return JobRequest(
         key=key,
