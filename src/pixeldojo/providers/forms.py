@@ -1,4 +1,4 @@
-"""Files inside requests: `data:` URIs taken apart, and forms put together, for adapters whose service wants that.
+"""Files inside requests: forms put together, and `data:` URIs taken apart, for adapters whose service wants that.
 
 Owns the two forms. Which field a file goes into, and what the service calls it, is its adapter's.
 """
@@ -6,16 +6,18 @@ Owns the two forms. Which field a file goes into, and what the service calls it,
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pixeldojo.core.json_types import JsonValue
 from pixeldojo.providers.contract import UpstreamError, UpstreamErrorKind
 
+_ESCAPED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
+
 
 @dataclass(frozen=True, slots=True)
-class FilePart:
-    """One file of a form."""
+class FormFile:
+    """A file in a form: under which name it goes, and what it is called and is."""
 
     field: str
     file_name: str
@@ -23,17 +25,39 @@ class FilePart:
     content: bytes
 
 
+def encode_form(fields: Mapping[str, str], files: Sequence[FormFile]) -> tuple[str, bytes]:
+    """Return content type and body of a `multipart/form-data` request (RFC 7578; names escaped as browsers do).
+
+    The boundary comes from all that is inside, so that it cannot stand there; RFC 2046 allows 70 characters.
+    """
+    pieces = [(_head(name), value.encode()) for name, value in fields.items()]
+    pieces += [(_head(file.field, file.file_name, file.content_type), file.content) for file in files]
+    digest = hashlib.sha256()
+    for head, content in pieces:
+        digest.update(head)
+        digest.update(content)
+    boundary = f"pixeldojo-{digest.hexdigest()[:40]}"
+    opening = f"--{boundary}\r\n".encode()
+    lines = [part for head, content in pieces for part in (opening, head, content, b"\r\n")]
+    return f"multipart/form-data; boundary={boundary}", b"".join([*lines, f"--{boundary}--\r\n".encode()])
+
+
+def _head(name: str, file_name: str | None = None, content_type: str | None = None) -> bytes:
+    line = f'Content-Disposition: form-data; name="{name.translate(_ESCAPED)}"'
+    if file_name is not None:
+        line += f'; filename="{file_name.translate(_ESCAPED)}"\r\nContent-Type: {content_type}'
+    return f"{line}\r\n\r\n".encode()
+
+
 def split_data_uri(address: JsonValue) -> tuple[str, str]:
     """Return the content type and the base64 text of a `data:` URI, as the worker makes them (RFC 2397).
 
     Raises:
-        UpstreamError: `UNAVAILABLE` if it is something else; nothing was sent, and this service fetches nothing.
+        UpstreamError: `UNAVAILABLE` if it is something else; nothing was sent.
     """
     head, comma, encoded = address.partition(",") if isinstance(address, str) else ("", "", "")
     if not comma or not head.startswith("data:") or not head.endswith(";base64"):
-        raise UpstreamError(
-            UpstreamErrorKind.UNAVAILABLE, "an input file was not put into the request; nothing was sent"
-        )
+        raise _not_sent("was not put into the request")
     return head.removeprefix("data:").removesuffix(";base64"), encoded
 
 
@@ -47,31 +71,8 @@ def read_data_uri(address: JsonValue) -> tuple[str, bytes]:
     try:
         return content_type, base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise UpstreamError(
-            UpstreamErrorKind.UNAVAILABLE, "an input file is no base64; nothing was sent"
-        ) from error
+        raise _not_sent("is no base64") from error
 
 
-def form_data(fields: Sequence[tuple[str, str]], files: Sequence[FilePart]) -> tuple[str, bytes]:
-    """Return content type and body of a `multipart/form-data` request (RFC 7578).
-
-    The boundary comes from what is inside, so that it cannot stand there; RFC 2046 allows 70 characters. Names are
-    ours or the catalog's and are not escaped.
-    """
-    digest = hashlib.sha256()
-    for name, value in fields:
-        digest.update(f"{name}={value}\0".encode())
-    for file in files:
-        digest.update(file.content)
-    boundary = f"pixeldojo-{digest.hexdigest()[:40]}"
-    pieces: list[bytes] = []
-    for name, value in fields:
-        pieces += [f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()]
-    for file in files:
-        head = (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{file.field}"; filename="{file.file_name}"\r\n'
-            f"Content-Type: {file.content_type}\r\n\r\n"
-        )
-        pieces += [head.encode(), file.content, b"\r\n"]
-    pieces.append(f"--{boundary}--\r\n".encode())
-    return f"multipart/form-data; boundary={boundary}", b"".join(pieces)
+def _not_sent(what: str) -> UpstreamError:
+    return UpstreamError(UpstreamErrorKind.UNAVAILABLE, f"an input file {what}; nothing was sent")
