@@ -119,9 +119,16 @@ def _output_file(address: str) -> tuple[OutputFile, ...]:
     head, comma, encoded = address.partition(",")
     if not comma or not head.startswith("data:") or not head.endswith(";base64"):
         return ()
+    return inline_file(encoded)
+
+
+def inline_file(encoded: JsonValue) -> tuple[OutputFile, ...]:
+    """Return the file that base64 stands for; none where it is something else."""
+    if not isinstance(encoded, str) or not encoded:
+        return ()
     try:
         return (OutputFile(content=base64.b64decode(encoded, validate=True)),)
-    except binascii.Error:
+    except (binascii.Error, ValueError):
         return ()
 
 
