@@ -20,6 +20,7 @@ from pixeldojo.credits.audit import LEDGER_CHECKS, Check, find_faults
 from pixeldojo.credits.service import CreditsService
 from pixeldojo.db.engine import Database
 from pixeldojo.engine import Engine, open_engine
+from pixeldojo.files.service import FilesService
 from pixeldojo.jobs.audit import JOB_CHECKS
 from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.ending import JobEnding
@@ -31,6 +32,9 @@ from pixeldojo.webhooks.service import WebhooksService
 
 BASE_URL: Final = "http://dojo.test"
 RETENTION: Final = timedelta(hours=24)
+LINGER: Final = timedelta(hours=1)
+LARGEST_UPLOAD: Final = 100_000
+MOST_UPLOADED: Final = 250_000
 LEASE_SECONDS: Final = 15.0
 HOOK: Final = "https://receiver.test/hook"
 SERVER_SECRET: Final = b"a secret of the server, for tests only"
@@ -62,6 +66,16 @@ class Stores:
         self.accounts = AccountsService(self.database, self.clock, SERVER_SECRET)
         self.credits = CreditsService(self.database, self.clock)
         self.assets = AssetsService(self.database, self.blobs, self.clock, BASE_URL)
+        self.files = FilesService(
+            database=self.database,
+            blobs=self.blobs,
+            clock=self.clock,
+            base_url=BASE_URL,
+            retention=RETENTION,
+            linger=LINGER,
+            max_file_bytes=LARGEST_UPLOAD,
+            max_account_bytes=MOST_UPLOADED,
+        )
         self.webhooks = WebhooksService(self.database, self.clock)
         self.ending = JobEnding(
             database=self.database,

@@ -12,6 +12,7 @@ from pixeldojo.api import (
     deliveries,
     estimates,
     events,
+    files,
     health,
     jobs,
     models,
@@ -42,12 +43,13 @@ def build_app(services: Services) -> FastAPI:
     app.state.event_streams = {}
     app.state.readiness = health.Readiness(services)
     app.state.idempotency_in_flight = set()
-    for resource in (models, runs, estimates, jobs, events, credits, webhooks, deliveries, callbacks):
+    for resource in (models, runs, estimates, files, jobs, events, credits, webhooks, deliveries, callbacks):
         app.include_router(resource.router, prefix="/api/v1")
     app.include_router(openapi.router, prefix="/api")
     app.include_router(texts.router)
     app.include_router(pages.router)
     app.include_router(assets.router)
+    app.include_router(files.downloads)
     app.include_router(health.router)
     install_error_handlers(app, services.log)
     app.add_middleware(RequestFrame, services=services)

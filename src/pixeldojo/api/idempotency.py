@@ -11,7 +11,7 @@ from typing import Annotated, TypeAlias
 from fastapi import Header, Request
 
 from pixeldojo.api.errors import HEADER
-from pixeldojo.core.errors import Conflict, Violation
+from pixeldojo.core.errors import Conflict, ValidationError, Violation
 
 NAME = "Idempotency-Key"
 REPLAYED = {"Idempotent-Replayed": "true"}
@@ -34,6 +34,17 @@ def key_violations(request: Request, key: str | None) -> list[Violation]:
     if key is None or _SHAPE.fullmatch(key):
         return []
     return [Violation(f"{HEADER}{NAME}", "must be 1 to 255 visible ASCII characters without spaces; a UUID is fine")]
+
+
+def refuse_bad_key(request: Request, key: str | None) -> None:
+    """Return when a key is well written, or none was sent.
+
+    Raises:
+        ValidationError: it is not.
+    """
+    violations = key_violations(request, key)
+    if violations:
+        raise ValidationError(f"The header {NAME} cannot be used: {violations[0].message}", details=violations)
 
 
 @contextmanager

@@ -7,11 +7,12 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pixeldojo.api import assets
+from pixeldojo.api import assets, files, multipart
 from pixeldojo.api.errors import error_response, unexpected_error
 from pixeldojo.api.services import Services
 from pixeldojo.core.errors import PayloadTooLarge
 from pixeldojo.core.ids import IdKind, new_id
+from pixeldojo.files.service import too_large
 from pixeldojo.limiter import RateStatus
 
 # For the log only: the caller went away before its request was whole (the number is nginx's).
@@ -54,7 +55,7 @@ class RequestFrame:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         started = self._services.clock.monotonic()
-        body = _Bounded(receive, scope, self._services.settings.max_body_bytes)
+        body = _Bounded(receive, scope, *self._bound(scope))
         answer = _Answer(send, state, request_id, body)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
@@ -76,6 +77,16 @@ class RequestFrame:
             await self._discard(receive)
             await answer.close()
 
+    def _bound(self, scope: Scope) -> tuple[int, str]:
+        """Return how long the body may be, and what is said of one that is longer."""
+        settings = self._services.settings
+        if scope["method"] == "POST" and scope["path"] == files.UPLOAD_PATH:
+            return settings.max_file_bytes + multipart.ENVELOPE_BYTES, too_large(settings.max_file_bytes)
+        return settings.max_body_bytes, (
+            f"The request body is larger than {settings.max_body_bytes:,} bytes. Send large media as an https address "
+            "instead of inline."
+        )
+
     async def _discard(self, receive: Receive) -> None:
         """Take what the caller still sends, until it ends, falls silent or goes on beyond all bounds."""
         left = self._discarded_bytes
@@ -94,12 +105,12 @@ class RequestFrame:
 def _tidy(scope: Scope) -> Scope:
     """Return the request as the routes read it.
 
-    HEAD is GET of which the server sends no body; only assets, which are long, have a route for it. PostgreSQL takes
-    no NUL, so one in the address stands for a character that cannot be read.
+    HEAD is GET of which the server sends no body; only stored files, which are long, have routes for it. PostgreSQL
+    takes no NUL, so one in the address stands for a character that cannot be read.
     """
     tidied = {**scope, "path": scope["path"].replace("\0", "\ufffd")}
     tidied["query_string"] = scope["query_string"].replace(b"%00", "\ufffd".encode()).replace(b"\0", b"")
-    if scope["method"] == "HEAD" and not scope["path"].startswith(assets.PREFIX):
+    if scope["method"] == "HEAD" and not scope["path"].startswith((assets.PREFIX, files.PREFIX)):
         tidied["method"] = "GET"
     return tidied
 
@@ -114,6 +125,7 @@ class _Answer:
         self._body = body
         self.status = 0
         self.is_kept_open = False
+        self._is_refusal = False
 
     @property
     def has_begun(self) -> bool:
@@ -130,12 +142,15 @@ class _Answer:
             headers = MutableHeaders(scope=message)
             headers["X-Request-Id"] = self._request_id
             headers.setdefault("X-Content-Type-Options", "nosniff")
+            self._is_refusal = self.status == PayloadTooLarge.status and not self._body.is_over
+            if self._is_refusal:
+                headers["Connection"] = "close"
             rate = self._state.get("rate")
             if isinstance(rate, RateStatus):
                 headers["X-RateLimit-Limit"] = str(rate.limit)
                 headers["X-RateLimit-Remaining"] = str(rate.remaining)
                 headers["X-RateLimit-Reset"] = str(rate.reset_at)
-        elif self._body.is_refused and not message.get("more_body", False):
+        elif self._is_refusal and not message.get("more_body", False):
             self.is_kept_open = True
             message = {**message, "more_body": True}
         await self._send(message)
@@ -144,32 +159,26 @@ class _Answer:
 class _Bounded:
     """Hands on the body until it is longer than allowed, whatever its Content-Length said."""
 
-    def __init__(self, receive: Receive, scope: Scope, max_bytes: int) -> None:
+    def __init__(self, receive: Receive, scope: Scope, max_bytes: int, refusal: str) -> None:
         self._receive = receive
         self._max_bytes = max_bytes
+        self._refusal = refusal
         self._seen = 0
-        self.is_refused = False
+        self.is_over = False
         self._is_declared_larger = any(
             name == b"content-length" and _is_above(value, max_bytes) for name, value in scope["headers"]
         )
 
     async def __call__(self) -> Message:
         if self._is_declared_larger:
-            raise self._too_large()
+            raise PayloadTooLarge(self._refusal)
         message = await self._receive()
         if message["type"] == "http.request":
             self._seen += len(message.get("body", b""))
+            self.is_over = not message.get("more_body", False)
             if self._seen > self._max_bytes:
-                raise self._too_large()
+                raise PayloadTooLarge(self._refusal)
         return message
-
-    def _too_large(self) -> PayloadTooLarge:
-        self.is_refused = True
-        return PayloadTooLarge(
-            f"The request body is larger than {self._max_bytes:,} bytes. Send large media as an https address "
-            "instead of inline.",
-            headers={"Connection": "close"},
-        )
 
 
 def _is_above(content_length: bytes, limit: int) -> bool:

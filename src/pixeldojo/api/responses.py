@@ -54,6 +54,13 @@ JOB_ACCEPTED: Responses = {
 
 SECRET_ROTATED: Responses = {201: {**answer(201, "WebhookSecret", "The new secret.")[201], "headers": _REPLAY_HEADER}}
 
+FILE_UPLOADED: Responses = {
+    201: {
+        **answer(201, "File", "Kept; `url` can be given as an input until `expiresAt`.")[201],
+        "headers": {"Location": _header("Where the file is: its `url`.", is_sure=True), **_REPLAY_HEADER},
+    }
+}
+
 PUBLISHED_HEADERS = {
     "ETag": _header("Changes when the text does.", is_sure=True),
     "Cache-Control": _header("For how long it may be kept without asking.", is_sure=True),
@@ -73,7 +80,7 @@ _FILE_HEADERS = {
     "Accept-Ranges": _header("`bytes`.", is_sure=True),
 }
 _RANGE_HEADERS = {**_FILE_HEADERS, "Content-Range": _header("Which bytes of how many.", is_sure=True)}
-ASSET_ANSWERS: Responses = {
+FILE_ANSWERS: Responses = {
     200: {"description": "The file.", "headers": _FILE_HEADERS, "content": _MEDIA},
     206: {"description": "The bytes of the range asked for.", "headers": _RANGE_HEADERS, "content": _MEDIA},
     304: {"description": "Unchanged since `If-None-Match`.", "headers": _FILE_HEADERS},

@@ -90,7 +90,8 @@ def _webhook_violations(services: Services, webhook_url: object) -> list[Violati
 def _media_violations(services: Services, model: Model, canonical: JsonObject) -> list[Violation]:
     found = []
     for media in media_values(model, canonical):
-        if media.value.startswith("data:") or services.assets.own_file_name(media.value) is not None:
+        is_own = any(ours.own_file_name(media.value) is not None for ours in (services.assets, services.files))
+        if is_own or media.value.startswith("data:"):
             continue
         reason = services.refuse_address(media.value)
         if reason is not None:

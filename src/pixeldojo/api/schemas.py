@@ -231,6 +231,15 @@ SCHEMAS: dict[str, Schema] = {
             },
         }
     ),
+    "File": _object(
+        {
+            "fileId": {"type": "string"},
+            "url": {**_URL, "description": "To be given as an input; needs no key."},
+            "contentType": {"type": "string", "description": "What the content is, whatever it was called."},
+            "sizeBytes": {"type": "integer", "minimum": 1},
+            "expiresAt": _TIME,
+        }
+    ),
     "WebhookSecret": _object(
         {
             "secret": {"type": "string", "pattern": "^whsec_"},

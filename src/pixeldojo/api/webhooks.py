@@ -9,9 +9,8 @@ from fastapi.responses import JSONResponse
 from pixeldojo.accounts.keys import ApiKey, Scope
 from pixeldojo.accounts.service import SECRET_OVERLAP
 from pixeldojo.api.auth import needs, services_of
-from pixeldojo.api.idempotency import NAME, REPLAYED, IdempotencyKey, key_violations, one_at_a_time
+from pixeldojo.api.idempotency import REPLAYED, IdempotencyKey, one_at_a_time, refuse_bad_key
 from pixeldojo.api.responses import SECRET_ROTATED, answer, error_answers
-from pixeldojo.core.errors import ValidationError
 
 router = APIRouter(tags=["webhooks"])
 
@@ -44,9 +43,7 @@ async def rotate_secret(
 
     At most five secrets sign at a time; a rotation beyond that is answered with 409 until the oldest has ended.
     """
-    violations = key_violations(request, idempotency_key)
-    if violations:
-        raise ValidationError(f"The header {NAME} cannot be used: {violations[0].message}", details=violations)
+    refuse_bad_key(request, idempotency_key)
     accounts = services_of(request).accounts
     held = nullcontext() if idempotency_key is None else one_at_a_time(request, key.account_id, idempotency_key)
     with held:

@@ -33,6 +33,8 @@ def configure_logs(settings: Settings) -> FilteringBoundLogger:
     logging.basicConfig(
         stream=sys.stderr, level=max(level, logging.WARNING), format="%(levelname)s %(name)s: %(message)s"
     )
+    # It warns of bodies that it cannot read: whoever sent one is told, and nobody else need know what was in it.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     logger: FilteringBoundLogger = structlog.get_logger()
     return logger
 

@@ -102,6 +102,12 @@ class Settings(BaseSettings):
     max_media_bytes: int = Field(
         512 * 1024 * 1024, ge=1024, description="Largest media file fetched as an input or copied as an output."
     )
+    max_file_bytes: int = Field(
+        100_000_000, ge=1024, description="Largest file that POST /files takes; MAX_BODY_BYTES does not apply to it."
+    )
+    max_account_file_bytes: int = Field(
+        2_000_000_000, ge=1024, description="What the uploads of one account may have together, until they expire."
+    )
     max_jobs_in_flight: int = Field(
         10_000, ge=1, description="Jobs one worker process carries at a time; more wait in the database."
     )

@@ -246,6 +246,28 @@ assets = Table(
     UniqueConstraint("job_id", "position"),
 )
 
+files = Table(
+    "files",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("account_id", _Id, ForeignKey("accounts.id"), nullable=False),
+    Column("content_type", String(100), nullable=False),
+    Column("extension", String(8), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("blob_key", String(300), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("is_deleted", Boolean, nullable=False),
+    Index(None, "account_id", "expires_at"),
+    Index(
+        "ix_files_expiring",
+        "expires_at",
+        sqlite_where=text("NOT is_deleted"),
+        postgresql_where=text("NOT is_deleted"),
+    ),
+)
+
 deliveries = Table(
     "deliveries",
     metadata,

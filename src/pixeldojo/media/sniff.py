@@ -15,8 +15,9 @@ HEAD_BYTES: Final = 4_096
 MATROSKA: Final = b"\x1a\x45\xdf\xa3"
 KNOWN: Final = (
     "PNG, JPEG, WebP, GIF, AVIF, BMP and TIFF images, MP4, MOV, WebM and MKV videos, "
-    "WAV, MP3, OGG, FLAC and M4A sound, and binary glTF models"
+    "and WAV, MP3, OGG, FLAC and M4A sound"
 )
+"""What callers may send; 3D models only ever come from upstreams."""
 
 _SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ")
 _AVIF_BRANDS = (b"avif", b"avis")

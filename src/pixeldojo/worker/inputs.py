@@ -1,15 +1,19 @@
 """A job's media inputs: fetched guarded, checked by content, kept as blobs before an upstream hears of the job."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
 from pixeldojo.assets.service import AssetsService, inline_blob_key, inputs_folder
+from pixeldojo.assets.store import Asset
+from pixeldojo.blobs import BlobMissing
 from pixeldojo.catalog.inputs import MediaValue, media_values
 from pixeldojo.catalog.price import stated_length
 from pixeldojo.catalog.schema import Model
 from pixeldojo.core.errors import Expired, NotFound
+from pixeldojo.files.service import FilesService
+from pixeldojo.files.store import File
 from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.inline_media import inline_digest, place_of
 from pixeldojo.jobs.job import Job
@@ -35,12 +39,22 @@ class InputNotReady(Exception):
     """A media input could not be fetched now; another try may help."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Where a file lies, what it is, and under which address an upstream can fetch it."""
+
+    blob_key: str
+    facts: MediaFacts
+    source_url: str | None
+
+
 class InputCollector:
     """Gathers the files of a job once; a worker that takes the job over finds them gathered."""
 
-    def __init__(self, *, claims: JobClaims, assets: AssetsService, files: MediaFiles) -> None:
+    def __init__(self, *, claims: JobClaims, assets: AssetsService, uploads: FilesService, files: MediaFiles) -> None:
         self._claims = claims
         self._assets = assets
+        self._uploads = uploads
         self._files = files
 
     async def collect(self, job: Job, model: Model) -> tuple[Job, tuple[InputFile, ...]]:
@@ -64,13 +78,16 @@ class InputCollector:
     async def _keep(self, job: Job, media: MediaValue) -> InputFile:
         where = place_of(media, job.input)
         try:
-            blob_key, facts = await self._fetch(job.id, media)
+            found = await self._find(job, media)
+        except BlobMissing as error:
+            raise UnusableInput(f"{where}: the file was deleted; give another") from error
         except (UnreadableMedia, Expired, NotFound) as error:
             raise UnusableInput(f"{where}: {error}") from error
         except FetchFailed as error:
             if _may_pass(error):
                 raise InputNotReady(f"{where}: {error.message}") from error
             raise UnusableInput(f"{where}: {error.message}") from error
+        facts = found.facts
         if facts.kind != media.kind:
             raise UnusableInput(
                 f"{where}: this must be {_an(media.kind)}, but the file is {_an(facts.kind)} ({facts.content_type})"
@@ -78,8 +95,8 @@ class InputCollector:
         return InputFile(
             parameter=media.parameter,
             index=media.index,
-            source_url=None if media.value.startswith("data:") else media.value,
-            blob_key=blob_key,
+            source_url=found.source_url,
+            blob_key=found.blob_key,
             kind=facts.kind,
             content_type=facts.content_type,
             size_bytes=facts.size_bytes,
@@ -90,25 +107,38 @@ class InputCollector:
             has_audio=facts.has_audio,
         )
 
-    async def _fetch(self, job_id: str, media: MediaValue) -> tuple[str, MediaFacts]:
-        """Return where the file lies and what it is; files we have already are not fetched."""
+    async def _find(self, job: Job, media: MediaValue) -> _Found:
+        """Find a file where it lies already, or fetch it; every file but one sent inline is copied for this job."""
         digest = inline_digest(media.value)
         if digest is not None:
-            return await self._measured(inline_blob_key(job_id, digest))
-        own = self._assets.own_file_name(media.value)
-        if own is not None:
-            return await self._measured((await self._assets.open_asset(own)).blob_key)
+            blob_key = inline_blob_key(job.id, digest)
+            return _Found(blob_key, await self._measured(blob_key), None)
+        blob_key = f"{inputs_folder(job.id)}/{media.parameter}-{media.index}"
+        ours = await self._ours(job, media.value)
+        if ours is not None:
+            await self._files.blobs.copy(ours.blob_key, blob_key)
+            # The upstream may fetch it as late as the job may take.
+            outlives = ours.expires_at >= job.deadline_at
+            return _Found(blob_key, await self._measured(blob_key), media.value if outlives else None)
         async with self._files.scratch_folder() as folder:
             path: Path = folder / "input"
             await self._files.fetch(media.value, path)
             facts = await self._files.measure(path)
-            key = f"{inputs_folder(job_id)}/{media.parameter}-{media.index}"
-            await self._files.blobs.put(key, path)
-            return key, facts
+            await self._files.blobs.put(blob_key, path)
+        return _Found(blob_key, facts, media.value)
 
-    async def _measured(self, blob_key: str) -> tuple[str, MediaFacts]:
+    async def _ours(self, job: Job, url: str) -> Asset | File | None:
+        """Return the file when the address is one of our own."""
+        asset_name, upload_name = self._assets.own_file_name(url), self._uploads.own_file_name(url)
+        if asset_name is not None:
+            return await self._assets.open_asset(asset_name)
+        if upload_name is not None:
+            return await self._uploads.open_file(upload_name, at=job.created_at)
+        return None
+
+    async def _measured(self, blob_key: str) -> MediaFacts:
         async with self._files.blobs.local_path(blob_key) as path:
-            return blob_key, await self._files.measure(path)
+            return await self._files.measure(path)
 
 
 def _refuse_understated(model: Model, job: Job, files: tuple[InputFile, ...]) -> None:

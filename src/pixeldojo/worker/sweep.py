@@ -7,6 +7,7 @@ from structlog.typing import FilteringBoundLogger
 
 from pixeldojo.core.clock import Clock
 from pixeldojo.engine import Engine, Hint
+from pixeldojo.files.service import FilesService
 from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.ending import JobEnding
 from pixeldojo.webhooks.service import WebhooksService
@@ -27,6 +28,7 @@ class Sweep:
         *,
         claims: JobClaims,
         ending: JobEnding,
+        files: FilesService,
         webhooks: WebhooksService,
         engine: Engine,
         clock: Clock,
@@ -35,6 +37,7 @@ class Sweep:
     ) -> None:
         self._claims = claims
         self._ending = ending
+        self._files = files
         self._webhooks = webhooks
         self._engine = engine
         self._clock = clock
@@ -66,22 +69,25 @@ class Sweep:
             await self._engine.announce(Hint.DELIVERY, delivery_id)
 
     async def end_expired(self) -> None:
-        """Delete what belongs to jobs whose time is over, and now and then old idempotency keys."""
+        """Delete uploads and what belongs to jobs whose time is over, and now and then old idempotency keys."""
         if self._clock.monotonic() >= self._forget_at:
             await self._ending.forget_answers()
             self._forget_at = self._clock.monotonic() + _FORGET_EVERY_SECONDS
         purged = await self._ending.purge_expired(_PURGE_BATCH)
         if purged:
             self._log.info("expired jobs purged", count=purged)
+        uploads = await self._files.purge_expired(_PURGE_BATCH)
+        if uploads:
+            self._log.info("expired uploads deleted", count=uploads)
 
     async def delete_strays(self) -> None:
-        """Now and then delete files that belong to no job."""
+        """Now and then delete files that belong to no job and are no upload."""
         if self._clock.monotonic() < self._strays_at:
             return
         self._strays_at = self._clock.monotonic() + _STRAYS_EVERY_SECONDS
-        count = await self._ending.delete_strays()
-        if count:
-            self._log.warning("stray files deleted", jobs=count)
+        count, uploads = await self._ending.delete_strays(), await self._files.delete_strays()
+        if count or uploads:
+            self._log.warning("stray files deleted", jobs=count, uploads=uploads)
 
     async def _repeat(self, work: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -4,6 +4,7 @@ import base64
 from typing import Any
 
 import pytest
+from tests.stores import LINGER, RETENTION
 from tests.unit.worker.faulty import Crash
 from tests.unit.worker.workshop import (
     BROKEN,
@@ -17,8 +18,10 @@ from tests.unit.worker.workshop import (
 )
 
 from pixeldojo.accounts.keys import ApiKey
+from pixeldojo.core.ids import IdKind, new_id
+from pixeldojo.files.store import File, insert_file
 from pixeldojo.net.fetch import FetchErrorKind, FetchFailed
-from pixeldojo.providers.contract import InputFile
+from pixeldojo.providers.contract import InputFile, Running
 
 DOWN = FetchFailed(FetchErrorKind.NETWORK, "the server did not accept a connection")
 
@@ -105,8 +108,78 @@ async def test_an_output_of_ours_is_an_input_without_a_download(shop: Workshop, 
     await shop.carry(job_id)
     assert (await shop.job(job_id)).status == "completed"
     [file] = files_sent(shop.upstream)
-    assert (file.source_url, file.blob_key) == (shop.stores.assets.url(asset), asset.blob_key)
+    assert file.source_url == shop.stores.assets.url(asset)
+    assert file.blob_key.startswith(f"inputs/{job_id}/")
     assert shop.fetcher.fetched == []
+
+
+async def upload(shop: Workshop, key: ApiKey, content: bytes, content_type: str = "image/png") -> str:
+    """Put a file where uploads lie, under an address of ours."""
+    now = shop.clock.now()
+    file = File(
+        id=(file_id := new_id(IdKind.FILE, now)),
+        account_id=key.account_id,
+        content_type=content_type,
+        extension="png",
+        size_bytes=len(content),
+        sha256="0" * 64,
+        blob_key=f"files/{file_id}.png",
+        created_at=now,
+        expires_at=now + RETENTION,
+    )
+    await shop.stores.blobs.put(file.blob_key, content)
+    await shop.stores.database.write(lambda connection: insert_file(connection, file))
+    return shop.stores.files.url(file)
+
+
+async def test_an_upload_is_an_input_without_a_download_and_judged_by_its_content(shop: Workshop, key: ApiKey) -> None:
+    url = await upload(shop, key, picture(width=7), content_type="video/mp4")
+    stranger = await shop.stores.new_key(granted=100_000)
+    for caller in (key, stranger):
+        job_id = await edit(shop, caller, url)
+        await shop.carry(job_id)
+        assert (await shop.job(job_id)).status == "completed"
+        [file] = files_sent(shop.upstream)
+        assert (file.source_url, file.kind, file.width) == (url, "image", 7)
+        assert file.blob_key == f"inputs/{job_id}/image_urls-0"
+    assert shop.fetcher.fetched == []
+
+
+async def test_a_job_has_its_files_although_they_expire_or_are_deleted_on_the_way(shop: Workshop, key: ApiKey) -> None:
+    """It stands in line past the expiry of one, and runs on past the end of both."""
+    uploaded = await upload(shop, key, picture(width=7))
+    shop.clock.advance(RETENTION.total_seconds() - 60)
+    made = await shop.submit(key)
+    await shop.carry(made)
+    [asset] = await shop.assets(made)
+    job_id = await edit(shop, key, uploaded, shop.stores.assets.url(asset))
+    shop.clock.advance(60)
+    await shop.stores.files.purge_expired(10)
+
+    async def all_gone() -> Running:
+        await shop.stores.jobs.delete(key, made)
+        shop.clock.advance(LINGER.total_seconds())
+        assert await shop.stores.files.purge_expired(10) == 1
+        return Running()
+
+    shop.upstream.to_check = [all_gone]
+    await shop.carry(job_id)
+    files = files_sent(shop.upstream)
+    assert [file.source_url for file in files] == [None, shop.stores.assets.url(asset)]
+    assert [file.width for file in files] == [7, 64]
+    for file in files:
+        assert await shop.stores.blobs.read_whole(file.blob_key, max_bytes=LARGEST_FILE)
+    late = await edit(shop, key, uploaded, shop.stores.assets.url(asset))
+    await shop.carry(late)
+    assert (await error_message(shop, late)).startswith("image_urls[0]: This file has expired")
+
+
+async def test_a_file_that_lies_no_longer_in_the_store_is_said_to_be_deleted(shop: Workshop, key: ApiKey) -> None:
+    url = await upload(shop, key, picture())
+    await shop.stores.blobs.delete([f"files/{url.rpartition('/')[2]}"])
+    job_id = await edit(shop, key, url)
+    await shop.carry(job_id)
+    assert await error_message(shop, job_id) == "image_urls[0]: the file was deleted; give another"
 
 
 # What is wrong with them

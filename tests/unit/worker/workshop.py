@@ -293,7 +293,7 @@ class Workshop:
         submit = SubmitStep(
             catalog=self.catalog,
             claims=claims,
-            inputs=InputCollector(claims=claims, assets=self.stores.assets, files=files),
+            inputs=InputCollector(claims=claims, assets=self.stores.assets, uploads=self.stores.files, files=files),
             handover=MediaHandover(self.stores.blobs),
             router=Router(self._providers),
             collect=collect,
@@ -336,6 +336,7 @@ class Workshop:
         return Sweep(
             claims=self.stores.claims,
             ending=self.stores.ending,
+            files=self.stores.files,
             webhooks=self.stores.webhooks,
             engine=self.stores.engine,
             clock=self.clock,

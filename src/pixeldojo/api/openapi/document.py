@@ -45,6 +45,7 @@ _TAGS: Final[Mapping[str, str]] = {
     "models": "What there is: models with their inputs and prices, and running one that is chosen at run time.",
     "jobs": "What was submitted: how it goes, what came of it, and stopping it.",
     "assets": "The files that jobs gave, for whoever knows their addresses, until they expire.",
+    "files": "Uploads that can be given as inputs, for whoever knows their addresses, until they expire.",
     "credits": "Balances, in test and live mode apart.",
     "webhooks": "The secret that signs what we send to a `webhook_url`.",
     "callbacks": "Where upstreams announce the end of their work; nothing that callers of this API send.",
