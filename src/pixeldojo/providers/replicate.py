@@ -38,7 +38,7 @@ from pixeldojo.providers.contract import (
     UpstreamError,
     UpstreamErrorKind,
 )
-from pixeldojo.providers.forms import FilePart, form_data
+from pixeldojo.providers.forms import FormFile, encode_form
 
 _POLL_SECONDS: Final = {"image": 0.5}
 _USUAL_POLL_SECONDS: Final = 2.0
@@ -124,7 +124,7 @@ class ReplicateProvider:
 
     async def upload(self, file: InputFile, content: bytes, endpoint: str, http: HttpClient) -> str:
         """Keep the file at Replicate, which deletes it after about a day; it takes 100 MB."""
-        form_type, form = form_data([], [FilePart("content", "input", file.content_type, content)])
+        form_type, form = encode_form({}, [FormFile("content", "input", file.content_type, content)])
         answer = await http.request(
             "POST",
             f"{self.base_url}/files",
