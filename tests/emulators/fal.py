@@ -11,12 +11,17 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jsonschema_rs import Draft202012Validator
 from tests.emulators.emulator import Answer, Emulator, Refusal, Work, read_json_object
 from tests.emulators.trouble import Trouble
+
+PUBLISHED_TYPES: Final = Path(__file__).parent / "published" / "fal.json"
+"""Of the endpoints that fal's JavaScript client has types for; published/fal_types.py made it."""
 
 _BUSY_SECONDS: Final = 2
 _MEDIA_MEMBER = re.compile(r"(?:^|_)(?:image|video|audio|mask|end_image|start_image)(?:_url|_urls)?$|_urls?$")
@@ -52,6 +57,8 @@ class FalEmulator(Emulator):
         super().__init__(kinds, **options)
         self.signing_key = Ed25519PrivateKey.generate()
         self._forger = Ed25519PrivateKey.generate()
+        self._types = json.loads(PUBLISHED_TYPES.read_text(encoding="utf-8"))
+        self._validators: dict[str, Draft202012Validator] = {}
 
     def routes(self) -> Sequence[web.RouteDef]:
         """The queue's addresses; an app is `owner/alias`, or `workflows/owner/alias`."""
@@ -120,6 +127,7 @@ class FalEmulator(Emulator):
         callback_url = request.query.get("fal_webhook")
         if callback_url is not None and not callback_url.startswith("https://"):
             raise _bad_request("fal_webhook is no https address")
+        self._check_types(endpoint, arguments)
         _check_media(arguments)
         work = Work(
             id=str(uuid.uuid4()),
@@ -169,6 +177,17 @@ class FalEmulator(Emulator):
     def _check_key(self, request: web.Request) -> None:
         if request.headers.get("Authorization") != f"Key {self.key}":
             raise self.refusal_of(Trouble.WRONG_KEY)
+
+    def _check_types(self, endpoint: str, arguments: Mapping[str, Any]) -> None:
+        """Refuse what does not fit the published type; strictly, for fal itself ignores members it does not know."""
+        if endpoint not in self._types["endpoints"]:
+            return
+        if endpoint not in self._validators:
+            given, _made = self._types["endpoints"][endpoint]
+            schema = {"$ref": f"#/definitions/{given}", "definitions": self._types["definitions"]}
+            self._validators[endpoint] = Draft202012Validator(schema)
+        for problem in self._validators[endpoint].iter_errors(arguments):
+            raise Refusal(*_unfit(["body", *map(str, problem.instance_path)], problem.message, "type_error"))
 
     def _work(self, request: web.Request) -> Work:
         self._check_key(request)
