@@ -41,6 +41,7 @@ from pixeldojo.providers.contract import (
     UpstreamError,
     UpstreamErrorKind,
 )
+from pixeldojo.providers.forms import quoted
 
 _NAMESPACES: Final = frozenset({"workflows", "comfy"})
 _POLL_SECONDS: Final = {"image": 0.5}
@@ -61,7 +62,6 @@ _OUTAGES: Final = re.compile(
     r"runner_|startup_timeout|request_timeout|internal_|generation_timeout|downstream_service_|client_"
 )
 _UNIX_SECONDS = re.compile(r"[0-9]{1,12}")
-_SAFE_IN_QUERY: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
 class FalProvider:
@@ -86,7 +86,7 @@ class FalProvider:
         """Put the request into the queue."""
         url = f"{self.base_url}/{call.endpoint}"
         if call.callback_url is not None:
-            url = f"{url}?fal_webhook={_quoted(call.callback_url)}"
+            url = f"{url}?fal_webhook={quoted(call.callback_url)}"
         answer = await http.request("POST", url, headers=self._headers, json=call.arguments)
         if answer.status >= 300:
             raise self._refusal(answer)
@@ -244,11 +244,6 @@ def _cost(status: JsonObject) -> str | None:
     metrics = status.get("metrics")
     seconds = metrics.get("inference_time") if isinstance(metrics, Mapping) else None
     return None if seconds is None else f"{seconds} s of inference"
-
-
-def _quoted(url: str) -> str:
-    """Return an address as the value of a query parameter."""
-    return "".join(chr(byte) if byte in _SAFE_IN_QUERY else f"%{byte:02X}" for byte in url.encode())
 
 
 def _public_key(entry: JsonValue) -> bytes | None:

@@ -1,6 +1,6 @@
-"""Files inside requests: forms put together, and `data:` URIs taken apart, for adapters whose service wants that.
+"""Values inside requests: forms put together, `data:` URIs taken apart, addresses quoted, for adapters that need it.
 
-Owns the two forms. Which field a file goes into, and what the service calls it, is its adapter's.
+Owns how these are written. Which field a value goes into, and what the service calls it, is its adapter's.
 """
 
 import base64
@@ -8,10 +8,12 @@ import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from pixeldojo.core.json_types import JsonValue
 from pixeldojo.providers.contract import UpstreamError, UpstreamErrorKind
 
+_SAFE_IN_QUERY: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _ESCAPED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 
@@ -40,6 +42,11 @@ def encode_form(fields: Mapping[str, str], files: Sequence[FormFile]) -> tuple[s
     opening = f"--{boundary}\r\n".encode()
     lines = [part for head, content in pieces for part in (opening, head, content, b"\r\n")]
     return f"multipart/form-data; boundary={boundary}", b"".join([*lines, f"--{boundary}--\r\n".encode()])
+
+
+def quoted(url: str) -> str:
+    """Return an address as the value of a query parameter (RFC 3986)."""
+    return "".join(chr(byte) if byte in _SAFE_IN_QUERY else f"%{byte:02X}" for byte in url.encode())
 
 
 def _head(name: str, file_name: str | None = None, content_type: str | None = None) -> bytes:
