@@ -22,7 +22,13 @@ from pixeldojo.net.sessions import Sending, Sessions
 from pixeldojo.providers.contract import HttpAnswer, UpstreamError, UpstreamErrorKind
 
 MAX_ANSWER_BYTES: Final = 20_000_000
-_HARMLESS_HEADERS: Final = frozenset({"accept", "accept-language", "content-type", "user-agent"})
+_HARMLESS_HEADERS: Final = frozenset(
+    {
+        *("accept", "accept-language", "content-type", "user-agent"),
+        # Part of what Google's storage signs: how long an upload may be (docs.cloud.google.com, XML API headers).
+        "x-goog-content-length-range",
+    }
+)
 """All that may go to an address that an answer named. Upstreams call their keys by too many names to list those."""
 
 _READ_BYTES: Final = 64 * 1024
