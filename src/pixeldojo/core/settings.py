@@ -147,6 +147,25 @@ class Settings(BaseSettings):
     replicate_base_url: str = Field(
         "https://api.replicate.com/v1", description="Address of Replicate's API, with its version."
     )
+    openai_api_key: SecretStr | None = Field(
+        None, alias="OPENAI_API_KEY", description="API key of OpenAI; with it, live keys reach its image models."
+    )
+    openai_base_url: str = Field("https://api.openai.com/v1", description="Address of OpenAI's API, with its version.")
+    gemini_api_key: SecretStr | None = Field(
+        None, alias="GEMINI_API_KEY", description="API key of Google's Gemini API; with it, live keys reach its models."
+    )
+    google_base_url: str = Field(
+        "https://generativelanguage.googleapis.com/v1beta",
+        description="Address of Google's Gemini API, with its version.",
+    )
+    google_jwks_url: str = Field(
+        "https://generativelanguage.googleapis.com/.well-known/jwks.json",
+        description="Where Google publishes the keys that sign its callbacks.",
+    )
+    xai_api_key: SecretStr | None = Field(
+        None, alias="XAI_API_KEY", description="API key of xAI; with it, live keys reach its models."
+    )
+    xai_base_url: str = Field("https://api.x.ai/v1", description="Address of xAI's API, with its version.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
     log_format: Literal["json", "console"] = Field(
         "json", description="json for machines; console for people (`up` on a terminal uses it by default)."
