@@ -11,6 +11,7 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -20,11 +21,17 @@ from jsonschema_rs import Draft202012Validator
 from tests.emulators.emulator import Answer, Emulator, Refusal, Work, read_json_object
 from tests.emulators.trouble import Trouble
 
-PUBLISHED_TYPES: Final = Path(__file__).parent / "published" / "fal.json"
-"""Of the endpoints that fal's JavaScript client has types for; published/fal_types.py made it."""
-
 _BUSY_SECONDS: Final = 2
 _MEDIA_MEMBER = re.compile(r"(?:^|_)(?:image|video|audio|mask|end_image|start_image)(?:_url|_urls)?$|_urls?$")
+
+
+@cache
+def published_types() -> Mapping[str, Any]:
+    """Return the types of the endpoints that fal's JavaScript client knows, as published/fal_types.py wrote them."""
+    found: Mapping[str, Any] = json.loads(
+        (Path(__file__).parent / "published" / "fal.json").read_text(encoding="utf-8")
+    )
+    return found
 
 
 def _unfit(where: Sequence[str], message: str, kind: str) -> tuple[int, object, Mapping[str, str]]:
@@ -57,7 +64,6 @@ class FalEmulator(Emulator):
         super().__init__(kinds, **options)
         self.signing_key = Ed25519PrivateKey.generate()
         self._forger = Ed25519PrivateKey.generate()
-        self._types = json.loads(PUBLISHED_TYPES.read_text(encoding="utf-8"))
         self._validators: dict[str, Draft202012Validator] = {}
 
     def routes(self) -> Sequence[web.RouteDef]:
@@ -180,11 +186,12 @@ class FalEmulator(Emulator):
 
     def _check_types(self, endpoint: str, arguments: Mapping[str, Any]) -> None:
         """Refuse what does not fit the published type; strictly, for fal itself ignores members it does not know."""
-        if endpoint not in self._types["endpoints"]:
+        types = published_types()
+        if endpoint not in types["endpoints"]:
             return
         if endpoint not in self._validators:
-            given, _made = self._types["endpoints"][endpoint]
-            schema = {"$ref": f"#/definitions/{given}", "definitions": self._types["definitions"]}
+            given, _made = types["endpoints"][endpoint]
+            schema = {"$ref": f"#/definitions/{given}", "definitions": types["definitions"]}
             self._validators[endpoint] = Draft202012Validator(schema)
         for problem in self._validators[endpoint].iter_errors(arguments):
             raise Refusal(*_unfit(["body", *map(str, problem.instance_path)], problem.message, "type_error"))

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 from tests.emulators.endpoints import endpoints_of
-from tests.emulators.fal import PUBLISHED_TYPES
+from tests.emulators.fal import published_types
 from tests.providers.pairs import whole_catalog
 from tests.providers.scripted import Scripted
 
 from pixeldojo.providers.contract import Finished, HttpAnswer, Operation
 from pixeldojo.providers.fal import FalProvider
 
-PUBLISHED: Mapping[str, Any] = json.loads(PUBLISHED_TYPES.read_text(encoding="utf-8"))
+PUBLISHED = published_types()
 KINDS = endpoints_of(whole_catalog(), "fal")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import UTC, datetime
+from functools import cache
 from typing import Final
 
 import pytest
@@ -68,6 +69,7 @@ OPERATION: Final = Operation("abc", {"app": "owner/name", "kind": "image"})
 FILE: Final = InputFile("image_url", 0, None, "inputs/1", "image", "image/png", 3, 1, 1)
 
 
+@cache
 def _adapter(pair: Pair) -> object:
     emulator = pair.open_emulator(key=KEY)
     emulator.url = "http://127.0.0.1:1"
@@ -78,7 +80,7 @@ every_pair = pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
 
 
 @every_pair
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(first=ANSWERS, second=ANSWERS)
 def test_any_answer_is_understood_or_refused(pair: Pair, first: HttpAnswer, second: HttpAnswer) -> None:
     adapter = _adapter(pair)
@@ -102,7 +104,7 @@ def test_any_answer_is_understood_or_refused(pair: Pair, first: HttpAnswer, seco
 
 
 @every_pair
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(answer=ANSWERS)
 def test_any_answer_to_what_costs_nothing_is_understood_or_refused(pair: Pair, answer: HttpAnswer) -> None:
     adapter = _adapter(pair)
@@ -121,7 +123,7 @@ def test_any_answer_to_what_costs_nothing_is_understood_or_refused(pair: Pair, a
 
 
 @pytest.mark.parametrize("pair", [p for p in PAIRS if issubclass(p.adapter, CallsBack)], ids=lambda pair: pair.name)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     values=st.lists(st.sampled_from(["", "1777896000", "9" * 5_000, "v1,", "v1,AAAA", "ü", "zz"]), min_size=5),
     body=st.binary(max_size=9),
