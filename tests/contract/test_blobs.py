@@ -83,6 +83,25 @@ async def test_put_replaces(blobs: Blobs) -> None:
     assert await blobs.read_whole("a", max_bytes=100) == b"new"
 
 
+@pytest.mark.parametrize("size", [0, 1, BIG])
+async def test_a_copy_is_a_blob_of_its_own(blobs: Blobs, size: int) -> None:
+    await blobs.put("a/original", bytes(size))
+    await blobs.put("b/copy", b"what was there before")
+    await blobs.copy("a/original", "b/copy")
+    await blobs.put("a/original", b"something else")
+    assert await collect(blobs.read("b/copy")) == bytes(size)
+    await blobs.delete(["a/original"])
+    assert (await blobs.head("b/copy")).size_bytes == size
+
+
+async def test_a_copy_of_what_is_not_there_is_missing_and_no_blob(blobs: Blobs) -> None:
+    with pytest.raises(BlobMissing):
+        await blobs.copy("a/original", "b/copy")
+    with pytest.raises(ValueError, match="no blob key"):
+        await blobs.copy("a/original", "../copy")
+    assert [info async for info in blobs.list_blobs()] == []
+
+
 @pytest.mark.parametrize("size", [0, 1, PART_BYTES, PART_BYTES + 1, BIG])
 async def test_a_stream_of_any_length_is_stored_whole(blobs: Blobs, size: int) -> None:
     content = bytes(range(256)) * (size // 256) + b"z" * (size % 256)

@@ -18,7 +18,13 @@ from pixeldojo.jobs.states import JobStatus, Step, sources_of
 
 _IDS_AT_ONCE = 500
 # What the caller sent, and what an upstream knows it by.
-_FORGOTTEN: Mapping[str, None] = dict.fromkeys(("input", "input_files", "operation", "webhook_url", "rehearsal"))
+_FORGOTTEN: Mapping[str, None] = {
+    "input": None,
+    "input_files": None,
+    "operation": None,
+    "webhook_url": None,
+    "rehearsal": None,
+}
 
 
 async def insert_job(connection: AsyncConnection, values: dict[str, Any]) -> None:
