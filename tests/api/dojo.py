@@ -186,7 +186,7 @@ _CONTENT_TYPES: Final = {
 }
 
 
-async def _no_upstream(provider: str, _job_id: str, _headers: Mapping[str, str], _body: bytes) -> None:
+async def _no_upstream(provider: str, _job_id: str, _headers: Mapping[str, str], _body: bytes, _token: str) -> None:
     raise NotFound(f"No upstream {provider!r} calls back here.")
 
 

@@ -15,12 +15,12 @@ class Desk:
 
     def __init__(self, refusal: Exception | None = None) -> None:
         self.refusal = refusal
-        self.taken: list[tuple[str, str, Mapping[str, str], bytes]] = []
+        self.taken: list[tuple[str, str, Mapping[str, str], bytes, str]] = []
 
-    async def take(self, provider: str, job_id: str, headers: Mapping[str, str], body: bytes) -> None:
+    async def take(self, provider: str, job_id: str, headers: Mapping[str, str], body: bytes, token: str) -> None:
         if self.refusal is not None:
             raise self.refusal
-        self.taken.append((provider, job_id, headers, body))
+        self.taken.append((provider, job_id, headers, body, token))
 
 
 async def test_a_callback_is_handed_on_as_it_came(dojo: Dojo) -> None:
@@ -29,8 +29,15 @@ async def test_a_callback_is_handed_on_as_it_came(dojo: Dojo) -> None:
     body = b'{ "status": "OK" }\n'
     reply = await dojo.stranger.send("POST", ADDRESS, body=body, headers={"X-Fal-Webhook-Signature": "Ab"})
     assert (reply.status, reply.body) == (204, b"")
-    [(provider, job_id, headers, taken)] = desk.taken
-    assert (provider, job_id, headers["x-fal-webhook-signature"], taken) == ("fal", "job_1", "Ab", body)
+    [(provider, job_id, headers, taken, token)] = desk.taken
+    assert (provider, job_id, headers["x-fal-webhook-signature"], taken, token) == ("fal", "job_1", "Ab", body, "")
+
+
+async def test_the_token_of_the_address_is_handed_on(dojo: Dojo) -> None:
+    desk = Desk()
+    dojo.build(take_callback=desk.take)
+    assert (await dojo.stranger.send("POST", f"{ADDRESS}?token=abc", body=b"{}")).status == 204
+    assert [token for *_, token in desk.taken] == ["abc"]
 
 
 async def test_refusals_are_answers(dojo: Dojo) -> None:

@@ -111,9 +111,11 @@ class Stand(Workshop):
         """Take a callback in, as the API does; return the status it would answer with."""
         place, _, path = url.partition("/callbacks/")
         assert f"{place}/callbacks" == self.callback_base
-        provider, _, job_id = path.partition("/")
+        provider, _, address = path.partition("/")
+        job_id, _, query = address.partition("?")
+        received = {name.lower(): value for name, value in headers.items()}
         try:
-            await self.desk.take(provider, job_id, {name.lower(): value for name, value in headers.items()}, body)
+            await self.desk.take(provider, job_id, received, body, query.removeprefix("token="))
         except PixelDojoError as error:
             return error.status
         return 204

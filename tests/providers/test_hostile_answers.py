@@ -138,7 +138,7 @@ def test_no_made_up_callback_is_believed(pair: Pair, values: list[str], body: by
     adapter = _adapter(pair)
     assert isinstance(adapter, CallsBack)
     with pytest.raises(ForgedCallback):
-        adapter.verify_callback(Callback(headers, body, datetime(2026, 5, 4, 12, tzinfo=UTC)), keys)
+        adapter.verify_callback(Callback(headers, body, datetime(2026, 5, 4, 12, tzinfo=UTC), "job_1", ""), keys)
 
 
 def _check_message(error: UpstreamError) -> None:

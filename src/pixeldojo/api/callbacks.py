@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from pixeldojo.api.auth import services_of
@@ -27,8 +27,9 @@ async def take_callback(
     request: Request,
     provider: Annotated[str, Path(description="Who calls back.", max_length=40, examples=["fal"])],
     job_id: Annotated[str, Path(alias="jobId", description="The job that it is about.", max_length=80)],
+    token: Annotated[str, Query(description="What proves an upstream that does not sign.", max_length=80)] = "",
 ) -> Response:
-    """Take the signed callback of an upstream: fal (Ed25519) or Replicate (Standard Webhooks).
+    """Take the callback of an upstream, signed as it signs, or with the token it was given: see docs/upstreams.md.
 
     Nothing it says is believed: it only makes the server ask the upstream how the job goes.
     """
@@ -36,7 +37,7 @@ async def take_callback(
     body = await request.body()
     headers = {name.lower(): value for name, value in request.headers.items()}
     try:
-        await services.take_callback(provider, job_id, headers, body)
+        await services.take_callback(provider, job_id, headers, body, token)
     except Forbidden:
         address = client_address(request, services.settings)
         await count_request(request, services, f"refused:{address}", _FAILURES_PER_MINUTE)

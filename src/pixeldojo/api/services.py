@@ -30,7 +30,8 @@ class Services:
     Attributes:
         refuse_address: Says why an address given by a caller cannot be used; None when it can.
         live_providers: The upstreams whose credentials are set up here.
-        take_callback: Takes an upstream's callback in: provider, job id, headers by lower-case name, body.
+        take_callback: Takes an upstream's callback in: provider, job id, headers by lower-case name, body,
+            and the token of the address.
         check_rehearsal: Raises ValueError, naming what is known, when a sandbox instruction is not.
         readiness: What must answer before this node may take traffic, by name.
     """
@@ -49,7 +50,7 @@ class Services:
     log: FilteringBoundLogger
     refuse_address: Callable[[str], str | None]
     live_providers: frozenset[str]
-    take_callback: Callable[[str, str, Mapping[str, str], bytes], Awaitable[None]]
+    take_callback: Callable[[str, str, Mapping[str, str], bytes, str], Awaitable[None]]
     check_rehearsal: Callable[[str], object]
     readiness: Mapping[str, ReadinessCheck]
 

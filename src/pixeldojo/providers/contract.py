@@ -315,11 +315,15 @@ class Callback:
         headers: With lower-case names.
         body: As it came.
         received_at: When it did.
+        job_id: The job whose address it was posted to.
+        token: What stood as `token` in that address' query, where services that do not sign carry what proves them.
     """
 
     headers: Mapping[str, str]
     body: bytes
     received_at: datetime
+    job_id: str = ""
+    token: str = ""
 
 
 class ForgedCallback(Exception):
@@ -328,10 +332,10 @@ class ForgedCallback(Exception):
 
 @runtime_checkable
 class CallsBack(Protocol):
-    """A service that announces the end of work, signed."""
+    """A service that announces the end of work, signed or at an address that only it was given."""
 
     async def callback_keys(self, http: HttpClient) -> Sequence[bytes]:
-        """Return the keys that callbacks are signed with now.
+        """Return the keys that callbacks are signed with now; none where the address is the proof.
 
         Raises:
             UpstreamError: as `check` does.

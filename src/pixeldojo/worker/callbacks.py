@@ -56,11 +56,12 @@ class CallbackDesk:
         self._kept: dict[str, _Keys] = {}
         self._fetching = asyncio.Lock()
 
-    async def take(self, provider_name: str, job_id: str, headers: Mapping[str, str], body: bytes) -> None:
+    async def take(self, provider_name: str, job_id: str, headers: Mapping[str, str], body: bytes, token: str) -> None:
         """Check who sent it and wake the job.
 
         Args:
             headers: With lower-case names.
+            token: What stood as `token` in the address' query; empty if nothing did.
 
         Raises:
             NotFound: if that upstream is not set up here, or calls nobody back.
@@ -70,7 +71,7 @@ class CallbackDesk:
         provider = self._callers.get(provider_name)
         if provider is None:
             raise NotFound(f"No upstream {provider_name!r} calls back here.")
-        callback = Callback(headers, body, self._clock.now())
+        callback = Callback(headers, body, self._clock.now(), job_id, token)
         try:
             await self._verify(provider_name, provider, callback)
         except ForgedCallback as error:
