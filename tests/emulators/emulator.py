@@ -169,7 +169,7 @@ class Emulator(ABC):
     async def start(self, port: int = 0) -> "Emulator":
         """Listen; `url` says where."""
         app = web.Application(middlewares=[self._keep_books], client_max_size=LARGEST_BODY)
-        app.add_routes([web.get("/files/{id}/{number}.{extension}", self._give_file), *self.routes()])
+        app.add_routes([web.get("/files/{id}/{number}.{extension}", self.give_file), *self.routes()])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
@@ -311,21 +311,24 @@ class Emulator(ABC):
 
     # Files
 
-    async def _give_file(self, request: web.Request) -> Answer:
+    def content_of(self, work: Work) -> bytes:
+        """Return an output, as broken as the work asks."""
+        if work.wants(Trouble.FILE_HTML):
+            return HTML.encode()
+        content = self.samples.of(work.kind)
+        return content[: len(content) * 2 // 3] if work.wants(Trouble.FILE_TRUNCATED) else content
+
+    async def give_file(self, request: web.Request) -> Answer:
+        """Answer with the output of the work whose `id` stands in the address."""
         work = self.accepted.get(request.match_info["id"])
         if work is None or work.wants(Trouble.FILE_GONE):
             return web.Response(status=404, text="Not Found")
-        content = self.samples.of(work.kind)
-        match work.wish.trouble:
-            case Trouble.FILE_CUT_OFF:
-                return await cut_off(request, content)
-            case Trouble.FILE_TRUNCATED:
-                content = content[: len(content) * 2 // 3]
-            case Trouble.FILE_HTML:
-                return web.Response(text=HTML, content_type="text/html")
-            case Trouble.FILE_MISLABELLED:
-                return web.Response(body=content, content_type="text/html")
-        return web.Response(body=content, content_type=CONTENT_TYPES[work.kind])
+        content = self.content_of(work)
+        if work.wants(Trouble.FILE_CUT_OFF):
+            return await cut_off(request, content)
+        is_mislabelled = work.wants(Trouble.FILE_HTML, Trouble.FILE_MISLABELLED)
+        content_type = "text/html" if is_mislabelled else CONTENT_TYPES[work.kind]
+        return web.Response(body=content, content_type=content_type)
 
     async def _hang(self, request: web.Request) -> None:
         """Give no answer as long as the emulator lives."""
