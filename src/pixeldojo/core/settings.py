@@ -166,6 +166,26 @@ class Settings(BaseSettings):
         None, alias="XAI_API_KEY", description="API key of xAI; with it, live keys reach its models."
     )
     xai_base_url: str = Field("https://api.x.ai/v1", description="Address of xAI's API, with its version.")
+    wavespeed_api_key: SecretStr | None = Field(
+        None, alias="WAVESPEED_API_KEY", description="API key of WaveSpeedAI; with it, live keys reach its models."
+    )
+    wavespeed_base_url: str = Field("https://api.wavespeed.ai", description="Address of WaveSpeedAI's API.")
+    magnific_api_key: SecretStr | None = Field(
+        None,
+        alias="MAGNIFIC_API_KEY",
+        description="API key of Magnific, which was Freepik; with it, live keys reach its models.",
+    )
+    magnific_base_url: str = Field(
+        "https://api.magnific.com/v1",
+        description="Address of Magnific's API, with its version; https://api.freepik.com/v1 answers the same.",
+    )
+    magnific_key_header: Literal["x-magnific-api-key", "x-freepik-api-key"] = Field(
+        "x-magnific-api-key", description="Header that carries Magnific's key; Freepik's address wants its own."
+    )
+    magnific_webhook_secret: SecretStr | None = Field(
+        None,
+        description="What Magnific signs its callbacks with, from its dashboard; without it, its jobs are polled.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
     log_format: Literal["json", "console"] = Field(
         "json", description="json for machines; console for people (`up` on a terminal uses it by default)."
