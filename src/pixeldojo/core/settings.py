@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pixeldojo.core.errors import ConfigurationError
@@ -204,6 +204,12 @@ class Settings(BaseSettings):
         if isinstance(value, str) and not value.strip():
             raise ValueError("must be the path of a folder; leave the variable out to get .pixeldojo")
         return value
+
+    @field_validator("*")
+    @classmethod
+    def _check_upstream_address(cls, value: object, field: ValidationInfo) -> object:
+        is_address = (field.field_name or "").endswith(("_base_url", "_jwks_url"))
+        return cls._strip_slash(value) if is_address and isinstance(value, str) else value
 
     @field_validator("public_url")
     @classmethod

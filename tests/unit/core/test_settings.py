@@ -135,6 +135,18 @@ def test_every_setting_that_can_be_wrong_is_in_the_list() -> None:
     )
 
 
+UPSTREAM_ADDRESSES = [name for name in Settings.model_fields if name.endswith(("_base_url", "_jwks_url"))]
+
+
+@pytest.mark.parametrize("name", UPSTREAM_ADDRESSES)
+def test_the_address_of_an_upstream_is_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable_of(name), "127.0.0.1:8701")
+    with pytest.raises(ConfigurationError, match=f"{variable_of(name)}: must begin with http:// or https://"):
+        read_settings()
+    monkeypatch.setenv(variable_of(name), "http://127.0.0.1:8701/v1/")
+    assert getattr(read_settings(), name) == "http://127.0.0.1:8701/v1"
+
+
 def test_a_secret_is_not_repeated_in_an_error_nor_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIXELDOJO_SECRET_KEY", "hunter2")
     with pytest.raises(ConfigurationError) as caught:
