@@ -10,11 +10,11 @@ import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from http.client import HTTPResponse
-from itertools import repeat
+from itertools import chain, repeat
 
 import pytest
 from tests.api.asgi import Exchange, Message, Receive, Send, in_parts
-from tests.api.dojo import RUN, Caller, Dojo
+from tests.api.dojo import PNG, RUN, Caller, Dojo
 
 from pixeldojo.api.errors import error_response
 from pixeldojo.api.middleware import RequestFrame
@@ -40,10 +40,15 @@ async def served(dojo: Dojo) -> AsyncIterator[int]:
             await serving
 
 
-def send_all_then_read(port: int, key: str, framing: str, body: Iterator[bytes]) -> tuple[int, bytes, bytes]:
-    """Send a run as Python's urllib does: everything first. Return the status, the body, and what came after it."""
+def send_all_then_read(
+    port: int, key: str, framing: str, body: Iterator[bytes], target: str = RUN, then: bytes = b""
+) -> tuple[int, bytes, bytes]:
+    """Send a request as Python's urllib does: everything first. Return the status, the body, and what came after it.
+
+    What is sent `then`, when the answer is there, goes over the same connection.
+    """
     head = (
-        f"POST {RUN} HTTP/1.1\r\nHost: dojo.test\r\nAuthorization: Bearer {key}\r\n"
+        f"POST {target} HTTP/1.1\r\nHost: dojo.test\r\nAuthorization: Bearer {key}\r\n"
         f"Content-Type: application/json\r\n{framing}\r\n\r\n"
     )
     with closing(socket.create_connection(("127.0.0.1", port), timeout=30)) as connection:
@@ -52,7 +57,9 @@ def send_all_then_read(port: int, key: str, framing: str, body: Iterator[bytes])
             connection.sendall(part)
         answer = HTTPResponse(connection)
         answer.begin()
-        return answer.status, answer.read(), connection.recv(1)
+        said = answer.read()
+        connection.sendall(then)
+        return answer.status, said, connection.recv(12)
 
 
 def declared(parts: int) -> tuple[str, Iterator[bytes]]:
@@ -80,6 +87,34 @@ async def test_a_caller_that_sends_everything_first_sees_the_answer_and_no_memor
     assert b"larger than 1,000,000 bytes" in said
     assert after == b"", "the connection is closed, in order, after the answer"
     assert peak < 4 * _LIMIT
+
+
+@pytest.mark.parametrize("framed", [declared, chunked])
+@pytest.mark.parametrize(
+    ("start", "status", "says"),
+    [(PNG, 413, b"larger than 100,000 bytes"), (b"MZ", 415, b"no type known here"), (b"", 415, b"no type known here")],
+)
+async def test_an_upload_that_is_refused_on_the_way_is_answered_too(
+    dojo: Dojo,
+    caller: Caller,
+    framed: Callable[[int], tuple[str, Iterator[bytes]]],
+    start: bytes,
+    status: int,
+    says: bytes,
+) -> None:
+    framing, body = framed(5_000_000 // len(_PART))
+    first = next(body)
+    body = chain([first.replace(bytes(len(start)), start, 1)], body)
+    then = b"GET /healthz HTTP/1.1\r\nHost: dojo.test\r\n\r\n" if status == 415 else b""
+    async with served(dojo) as port:
+        answer = await asyncio.to_thread(
+            send_all_then_read, port, str(caller.key), framing, body, "/api/v1/files", then
+        )
+    assert answer[0] == status
+    assert says in answer[1]
+    # Only what is too long ends the connection: how much more is coming nobody knows.
+    assert answer[2] == (b"HTTP/1.1 200" if then else b"")
+    assert [blob async for blob in dojo.stores.blobs.list_blobs()] == []
 
 
 async def run_frame(caller: Caller, receive: Receive, **bounds: float) -> list[Message]:

@@ -265,10 +265,17 @@ class _Incoming:
         return self._head[:HEAD_BYTES]
 
     async def whole(self) -> AsyncGenerator[bytes, None]:
-        """Yield all of it, the head too."""
-        yield self._head
-        while (chunk := await self._next()) is not None:
+        """Yield all of it, the head too.
+
+        Raises:
+            PayloadTooLarge: when it turns out to be longer than it may be.
+        """
+        chunk: bytes | None = self._head
+        while chunk is not None:
+            if self.size_bytes > self._max_bytes:
+                raise PayloadTooLarge(too_large(self._max_bytes))
             yield chunk
+            chunk = await self._next()
 
     async def read_away(self) -> str:
         """Read all of it, keep nothing, and return the digest."""
@@ -282,8 +289,6 @@ class _Incoming:
         if chunk is None:
             return None
         self.size_bytes += len(chunk)
-        if self.size_bytes > self._max_bytes:
-            raise PayloadTooLarge(too_large(self._max_bytes))
         self._digest.update(chunk)
         return chunk
 
