@@ -4,7 +4,7 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 from tests.api.dojo import PROMPT, RUN, Caller, Dojo
 
-ITEM = {"apiId", "name", "description", "modality", "capabilities", "features", "useCases", "creditCost"}
+ITEM = {"apiId", "name", "description", "modality", "capabilities", "features", "useCases", "creditCost", "sandboxOnly"}
 
 
 async def test_anyone_can_list_the_models_with_their_prices(dojo: Dojo) -> None:
@@ -51,7 +51,7 @@ async def test_filters_narrow_the_list_and_its_counts(dojo: Dojo, query: str, ex
         ("modality=", "modality", "'image' or 'video'"),
         ("capability=fly", "capability", "text-to-image"),
         ("use_case=fly", "use_case", "photorealism"),
-        ("detailed=maybe", "detailed", "boolean"),
+        ("detailed=maybe", "detailed", "must be true or false"),
         ("q=" + "x" * 201, "q", "at most 200"),
     ],
 )
