@@ -26,6 +26,7 @@ from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.ending import JobEnding
 from pixeldojo.jobs.service import JobsService
 from pixeldojo.jobs.states import Step
+from pixeldojo.jobs.totals.usage import UsageService
 from pixeldojo.jobs.watch import JobWatch
 from pixeldojo.limiter import Limiter, open_limiter
 from pixeldojo.media.pool import MediaPool
@@ -308,6 +309,7 @@ def _build_services(parts: _Parts) -> Services:
         accounts=office.accounts,
         credits=office.credits,
         jobs=jobs,
+        usage=UsageService(database, parts.clock),
         webhooks=parts.webhooks,
         assets=parts.assets,
         files=parts.files,

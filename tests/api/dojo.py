@@ -25,6 +25,7 @@ from pixeldojo.core.errors import JobFailure, JobFailureCode, NotFound
 from pixeldojo.core.settings import Settings
 from pixeldojo.db.tables import entries, idempotency_keys, jobs
 from pixeldojo.jobs.job import Job
+from pixeldojo.jobs.totals.usage import UsageService
 from pixeldojo.limiter import open_limiter
 from pixeldojo.net.addresses import AddressPolicy, RefusedAddress
 from pixeldojo.providers.sandbox.rehearsal import parse_rehearsal
@@ -54,6 +55,7 @@ class Dojo:
             accounts=stores.accounts,
             credits=stores.credits,
             jobs=stores.jobs,
+            usage=UsageService(stores.database, stores.clock),
             webhooks=stores.webhooks,
             assets=stores.assets,
             files=stores.files,

@@ -15,9 +15,9 @@ def _read(text: object) -> datetime:
             raise ValueError
         # A + that was not percent-encoded arrives as a space.
         moment = datetime.fromisoformat(text.upper().replace(" ", "+"))
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise ValueError("must be a time such as 2026-07-01T12:00:00Z") from None
-    return moment.replace(tzinfo=moment.tzinfo or UTC)
 
 
 Moment: TypeAlias = Annotated[datetime, BeforeValidator(_read)]

@@ -1,62 +1,46 @@
-"""The shapes of bodies as OpenAPI names them, ours alone: a model's input schema comes from the catalog."""
+"""The shapes of bodies as OpenAPI names them: a model's input schema comes from the catalog.
 
-from typing import Any, TypeAlias
+Those about money and keys stand in `account_schemas.py`.
+"""
 
+from pixeldojo.api.account_schemas import ACCOUNT_SCHEMAS
 from pixeldojo.api.responses import all_errors
+from pixeldojo.api.shapes import CREDITS, MODE, TIME, Schema, object_of, optional, said
 from pixeldojo.core.errors import JobFailureCode, PixelDojoError
 from pixeldojo.jobs.states import JobStatus
-
-Schema: TypeAlias = dict[str, Any]
-
-_TIME: Schema = {"type": "string", "format": "date-time"}
-_CREDITS: Schema = {"type": "number", "minimum": 0, "multipleOf": 0.001}
-
-
-def _said(schema: Schema, description: str) -> Schema:
-    return {**schema, "description": description}
-
-
-def _optional(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def _object(properties: dict[str, Schema], optional: tuple[str, ...] = ()) -> Schema:
-    required = [name for name in properties if name not in optional]
-    return {"type": "object", "properties": properties, "required": required}
-
 
 _ERROR_CODES = sorted({kind.code for kind in all_errors(PixelDojoError)})
 _URL: Schema = {"type": "string", "format": "uri"}
 # As the caller gave it, so letters beyond ASCII may stand in it.
 _GIVEN_URL: Schema = {"type": "string", "format": "iri"}
 _STATUS: Schema = {"$ref": "#/components/schemas/JobStatus"}
-_MODE: Schema = {"type": "string", "enum": ["test", "live"]}
 
 _DELIVERY: dict[str, Schema] = {
-    "deliveryId": _said({"type": "string"}, "The `webhook-id` that receivers get."),
+    "deliveryId": said({"type": "string"}, "The `webhook-id` that receivers get."),
     "jobId": {"type": "string"},
     "event": {"type": "string", "enum": ["job.completed", "job.failed"]},
     "url": _GIVEN_URL,
     "status": {"type": "string", "enum": ["pending", "delivered", "failed"]},
-    "attempts": _said({"type": "integer", "minimum": 0}, "How many were made."),
-    "nextAttemptAt": _optional(_TIME),
-    "createdAt": _TIME,
-    "deliveredAt": _optional(_TIME),
+    "attempts": said({"type": "integer", "minimum": 0}, "How many were made."),
+    "nextAttemptAt": optional(TIME),
+    "createdAt": TIME,
+    "deliveredAt": optional(TIME),
 }
 
 SCHEMAS: dict[str, Schema] = {
-    "Error": _object(
+    **ACCOUNT_SCHEMAS,
+    "Error": object_of(
         {
-            "error": _object(
+            "error": object_of(
                 {
                     "code": {"type": "string", "enum": _ERROR_CODES},
-                    "message": _said({"type": "string"}, "What was wrong, and what would be right."),
-                    "status": _said({"type": "integer"}, "The HTTP status once more."),
-                    "requestId": _said({"type": "string"}, "Finds the request in the server's log."),
+                    "message": said({"type": "string"}, "What was wrong, and what would be right."),
+                    "status": said({"type": "integer"}, "The HTTP status once more."),
+                    "requestId": said({"type": "string"}, "Finds the request in the server's log."),
                     "details": {
                         "type": "array",
                         "description": "Every violation at once; `path` is the input, such as `loras[0].path`.",
-                        "items": _object({"path": {"type": "string"}, "message": {"type": "string"}}),
+                        "items": object_of({"path": {"type": "string"}, "message": {"type": "string"}}),
                     },
                 },
                 optional=("details",),
@@ -82,29 +66,29 @@ SCHEMAS: dict[str, Schema] = {
         "enum": [str(status) for status in JobStatus],
         "description": "The last two are final; no other is ever shown.",
     },
-    "JobAccepted": _object(
+    "JobAccepted": object_of(
         {
             "jobId": {"type": "string"},
             "status": {"const": "pending"},
-            "statusUrl": _said(_URL, "Where the job is polled."),
-            "creditCost": _said(_CREDITS, "What is held; the charge is never more."),
-            "creditsRemaining": _said(_CREDITS, "What is left to spend."),
-            "expiresAt": _said(_TIME, "When the job is deleted at the latest."),
+            "statusUrl": said(_URL, "Where the job is polled."),
+            "creditCost": said(CREDITS, "What is held; the charge is never more."),
+            "creditsRemaining": said(CREDITS, "What is left to spend."),
+            "expiresAt": said(TIME, "When the job is deleted at the latest."),
         }
     ),
-    "Estimate": _object(
+    "Estimate": object_of(
         {
-            "creditCost": _CREDITS,
+            "creditCost": CREDITS,
             "breakdown": {
                 "type": "array",
                 "description": "What adds up to `creditCost`. Quantity times unit price, rounded up, is the amount.",
-                "items": _object(
+                "items": object_of(
                     {
                         "label": {"type": "string"},
                         "quantity": {"type": "number", "exclusiveMinimum": 0},
                         "unit": {"type": "string", "enum": ["request", "output", "second"]},
-                        "unitPrice": _CREDITS,
-                        "amount": _CREDITS,
+                        "unitPrice": CREDITS,
+                        "amount": CREDITS,
                         "isMaximum": {"type": "boolean"},
                     }
                 ),
@@ -112,20 +96,20 @@ SCHEMAS: dict[str, Schema] = {
             "upstreams": {
                 "type": "array",
                 "description": "Where the job would be sent: to each in turn until one takes it.",
-                "items": _object({"provider": {"type": "string"}, "endpoint": {"type": "string"}}),
+                "items": object_of({"provider": {"type": "string"}, "endpoint": {"type": "string"}}),
             },
         }
     ),
-    "Asset": _object(
+    "Asset": object_of(
         {
-            "url": _said(_URL, "Needs no key, cannot be guessed, works until the job expires."),
+            "url": said(_URL, "Needs no key, cannot be guessed, works until the job expires."),
             "kind": {"type": "string", "enum": ["image", "video", "audio", "model3d"]},
             "contentType": {"type": "string"},
             "sizeBytes": {"type": "integer", "minimum": 0},
             "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-            "width": _said(_optional({"type": "integer"}), "Pixels; null for sound and 3D models."),
-            "height": _said(_optional({"type": "integer"}), "Pixels; null for sound and 3D models."),
-            "durationSeconds": _said(_optional({"type": "number"}), "Null for pictures and 3D models."),
+            "width": said(optional({"type": "integer"}), "Pixels; null for sound and 3D models."),
+            "height": said(optional({"type": "integer"}), "Pixels; null for sound and 3D models."),
+            "durationSeconds": said(optional({"type": "number"}), "Null for pictures and 3D models."),
         }
     ),
     "JobOutput": {
@@ -138,56 +122,56 @@ SCHEMAS: dict[str, Schema] = {
             "model": _URL,
         },
     },
-    "JobWebhook": _object(
+    "JobWebhook": object_of(
         {
             "url": _GIVEN_URL,
             "status": {"type": "string", "enum": ["waiting", "pending", "delivered", "failed"]},
-            "deliveryId": _optional({"type": "string"}),
+            "deliveryId": optional({"type": "string"}),
             "attempts": {"type": "integer", "minimum": 0},
-            "nextAttemptAt": _optional(_TIME),
-            "deliveredAt": _optional(_TIME),
+            "nextAttemptAt": optional(TIME),
+            "deliveredAt": optional(TIME),
         },
         optional=("nextAttemptAt", "deliveredAt"),
     ),
-    "Job": _object(
+    "Job": object_of(
         {
             "jobId": {"type": "string"},
             "status": _STATUS,
-            "model": _said({"type": "string"}, "The `apiId` of the model."),
-            "mode": _said(_MODE, "As the key that ran it: `test` is the sandbox."),
-            "input": _said({"type": "object"}, "Under the model's own names, defaults filled in."),
-            "output": _optional({"$ref": "#/components/schemas/JobOutput"}),
+            "model": said({"type": "string"}, "The `apiId` of the model."),
+            "mode": said(MODE, "As the key that ran it: `test` is the sandbox."),
+            "input": said({"type": "object"}, "Under the model's own names, defaults filled in."),
+            "output": optional({"$ref": "#/components/schemas/JobOutput"}),
             "assets": {"type": "array", "items": {"$ref": "#/components/schemas/Asset"}},
-            "creditCost": _said(_CREDITS, "What is held, then what was charged; 0 for a failed job."),
-            "error": _optional(
-                _object(
+            "creditCost": said(CREDITS, "What is held, then what was charged; 0 for a failed job."),
+            "error": optional(
+                object_of(
                     {
                         "code": {"type": "string", "enum": [str(code) for code in JobFailureCode]},
                         "message": {"type": "string"},
                     }
                 )
             ),
-            "webhook": _optional({"$ref": "#/components/schemas/JobWebhook"}),
-            "createdAt": _TIME,
-            "startedAt": _optional(_TIME),
-            "completedAt": _optional(_TIME),
-            "expiresAt": _TIME,
+            "webhook": optional({"$ref": "#/components/schemas/JobWebhook"}),
+            "createdAt": TIME,
+            "startedAt": optional(TIME),
+            "completedAt": optional(TIME),
+            "expiresAt": TIME,
         }
     ),
-    "JobPage": _object(
+    "JobPage": object_of(
         {
             "jobs": {"type": "array", "items": {"$ref": "#/components/schemas/Job"}},
-            "nextCursor": _optional({"type": "string"}),
+            "nextCursor": optional({"type": "string"}),
         }
     ),
-    "JobEvent": _object(
+    "JobEvent": object_of(
         {
             "type": {"type": "string", "enum": ["job.completed", "job.failed"]},
-            "timestamp": _TIME,
+            "timestamp": TIME,
             "data": {"$ref": "#/components/schemas/Job"},
         }
     ),
-    "Cancelling": _object(
+    "Cancelling": object_of(
         {
             "jobId": {"type": "string"},
             "status": _STATUS,
@@ -195,52 +179,41 @@ SCHEMAS: dict[str, Schema] = {
             "message": {"type": "string"},
         }
     ),
-    "Delivery": _object(_DELIVERY),
-    "DeliveryLog": _object(
+    "Delivery": object_of(_DELIVERY),
+    "DeliveryLog": object_of(
         {
             **_DELIVERY,
             "attemptLog": {
                 "type": "array",
                 "description": "Every attempt, oldest first.",
-                "items": _object(
+                "items": object_of(
                     {
                         "number": {"type": "integer", "minimum": 1},
-                        "at": _TIME,
+                        "at": TIME,
                         "durationSeconds": {"type": "number", "minimum": 0},
-                        "status": _said(_optional({"type": "integer"}), "What the receiver answered."),
-                        "error": _said(_optional({"type": "string"}), "Why there was no answer."),
+                        "status": said(optional({"type": "integer"}), "What the receiver answered."),
+                        "error": said(optional({"type": "string"}), "Why there was no answer."),
                     }
                 ),
             },
         }
     ),
-    "DeliveryPage": _object(
+    "DeliveryPage": object_of(
         {
             "deliveries": {"type": "array", "items": {"$ref": "#/components/schemas/Delivery"}},
-            "nextCursor": _optional({"type": "string"}),
+            "nextCursor": optional({"type": "string"}),
         }
     ),
-    "Credits": _object(
-        {
-            "mode": _MODE,
-            "available": _CREDITS,
-            "held": _CREDITS,
-            "balances": {
-                "type": "object",
-                "additionalProperties": _object({"available": _CREDITS, "held": _CREDITS}),
-            },
-        }
-    ),
-    "File": _object(
+    "File": object_of(
         {
             "fileId": {"type": "string"},
             "url": {**_URL, "description": "To be given as an input; needs no key."},
             "contentType": {"type": "string", "description": "What the content is, whatever it was called."},
             "sizeBytes": {"type": "integer", "minimum": 1},
-            "expiresAt": _TIME,
+            "expiresAt": TIME,
         }
     ),
-    "WebhookSecret": _object(
+    "WebhookSecret": object_of(
         {
             "secret": {"type": "string", "pattern": "^whsec_"},
             "activeSecrets": {"type": "integer", "minimum": 1},
@@ -248,7 +221,7 @@ SCHEMAS: dict[str, Schema] = {
         },
         optional=("overlapHours",),
     ),
-    "Model": _object(
+    "Model": object_of(
         {
             "apiId": {"type": "string"},
             "name": {"type": "string"},
@@ -264,33 +237,33 @@ SCHEMAS: dict[str, Schema] = {
             },
         }
     ),
-    "CreditCost": _object(
+    "CreditCost": object_of(
         {
             "type": {
                 "type": "string",
                 "enum": ["fixed", "per_output", "per_second", "by_resolution", "by_resolution_and_duration"],
             },
-            "default": _said(_CREDITS, "What a run with only the required inputs costs."),
+            "default": said(CREDITS, "What a run with only the required inputs costs."),
             "unit": {"type": "string", "enum": ["request", "output", "second"]},
-            "amount": _said(_CREDITS, "For one unit, where that does not depend on an input or for the usual one."),
+            "amount": said(CREDITS, "For one unit, where that does not depend on an input or for the usual one."),
             "by": {
                 "type": "object",
                 "description": "For one unit, by the value of the input it depends on; by resolution, then by length.",
                 "additionalProperties": {
-                    "anyOf": [_CREDITS, {"type": "object", "additionalProperties": _CREDITS}],
+                    "anyOf": [CREDITS, {"type": "object", "additionalProperties": CREDITS}],
                 },
             },
         },
         optional=("amount", "by"),
     ),
-    "ModelParameter": _object(
+    "ModelParameter": object_of(
         {
             "name": {"type": "string"},
-            "type": _said({"type": "string"}, "A JSON type, or `array<…>` of one."),
+            "type": said({"type": "string"}, "A JSON type, or `array<…>` of one."),
             "required": {"type": "boolean"},
             "description": {"type": "string"},
-            "default": _said({}, "What counts where it is left out."),
-            "enum": _said({"type": "array"}, "The only values."),
+            "default": said({}, "What counts where it is left out."),
+            "enum": said({"type": "array"}, "The only values."),
             "minimum": {"type": "number"},
             "maximum": {"type": "number"},
             "multipleOf": {"type": "number"},
@@ -299,8 +272,8 @@ SCHEMAS: dict[str, Schema] = {
             "minItems": {"type": "integer"},
             "maxItems": {"type": "integer"},
             "media": {"type": "string", "enum": ["image", "video", "audio", "file"]},
-            "appliesWhen": _said({"type": "string"}, "In words; elsewhere it is refused."),
-            "fields": _said(
+            "appliesWhen": said({"type": "string"}, "In words; elsewhere it is refused."),
+            "fields": said(
                 {"type": "array", "items": {"$ref": "#/components/schemas/ModelParameter"}},
                 "The members of an object, or of the objects of an array.",
             ),
@@ -313,16 +286,16 @@ SCHEMAS: dict[str, Schema] = {
     "ModelDetail": {
         "allOf": [
             {"$ref": "#/components/schemas/Model"},
-            _object(
+            object_of(
                 {
                     "parameters": {"type": "array", "items": {"$ref": "#/components/schemas/ModelParameter"}},
-                    "requestSchema": _said({"type": "object"}, "JSON Schema 2020-12 of the inputs."),
+                    "requestSchema": said({"type": "object"}, "JSON Schema 2020-12 of the inputs."),
                     "outputKind": {"type": "string", "enum": ["image", "video", "audio", "model3d"]},
                 }
             ),
         ]
     },
-    "ModelList": _object(
+    "ModelList": object_of(
         {
             "models": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}},
             "total": {"type": "integer"},
@@ -330,9 +303,9 @@ SCHEMAS: dict[str, Schema] = {
             "videoCount": {"type": "integer"},
         }
     ),
-    "ModelSchema": _object({"apiId": {"type": "string"}, "schema": {"type": "object"}}),
-    "Health": _object({"status": {"const": "ok"}}),
-    "Readiness": _object(
+    "ModelSchema": object_of({"apiId": {"type": "string"}, "schema": {"type": "object"}}),
+    "Health": object_of({"status": {"const": "ok"}}),
+    "Readiness": object_of(
         {
             "status": {"type": "string", "enum": ["ok", "unavailable"]},
             "checks": {"type": "object", "additionalProperties": {"type": "string"}},

@@ -17,6 +17,7 @@ from pixeldojo.core.settings import Settings
 from pixeldojo.credits.service import CreditsService
 from pixeldojo.files.service import FilesService
 from pixeldojo.jobs.service import JobsService
+from pixeldojo.jobs.totals.usage import UsageService
 from pixeldojo.limiter import Limiter
 from pixeldojo.webhooks.service import WebhooksService
 
@@ -40,6 +41,7 @@ class Services:
     accounts: AccountsService
     credits: CreditsService
     jobs: JobsService
+    usage: UsageService
     webhooks: WebhooksService
     assets: AssetsService
     files: FilesService

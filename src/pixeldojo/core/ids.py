@@ -5,12 +5,14 @@ order is order of creation to the millisecond. An id is never the permission: qu
 """
 
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _RANDOM_BITS = 112
 _LENGTH = 32
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SLACK_MILLISECONDS = 2
 
 
 class IdKind(StrEnum):
@@ -35,9 +37,33 @@ def new_id(kind: IdKind, now: datetime) -> str:
     return f"{kind}_{_encode(number, _LENGTH)}"
 
 
+def id_span(kind: IdKind, after: datetime | None, before: datetime | None) -> tuple[str | None, str | None]:
+    """Return the ids between which everything lies that was made after and before two times (exclusive, aware).
+
+    An index by id finds a span of time with it. It is a few milliseconds wider than the times, so that rounding leaves
+    nothing out; whoever needs it exact compares the times too.
+    """
+    first = None if after is None else _first_id(kind, _milliseconds(after) - _SLACK_MILLISECONDS)
+    last = None if before is None else _first_id(kind, _milliseconds(before) + _SLACK_MILLISECONDS)
+    return first, last
+
+
+def _milliseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _first_id(kind: IdKind, milliseconds: int) -> str:
+    return f"{kind}_{_encode(max(0, milliseconds) << _RANDOM_BITS, _LENGTH)}"
+
+
 def new_token(bits: int) -> str:
     """Return `bits` of randomness (a multiple of five) in the alphabet of ids."""
-    return _encode(secrets.randbits(bits), bits // 5)
+    return token_of(secrets.randbits(bits), bits)
+
+
+def token_of(number: int, bits: int) -> str:
+    """Return the lowest `bits` (a multiple of five) of a number in the alphabet of ids."""
+    return _encode(number, bits // 5)
 
 
 def _encode(number: int, length: int) -> str:

@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 MILLICREDITS_PER_CREDIT = 1_000
 _SMALLEST_CREDITS = Decimal("0.001")
 # Up to here a JSON number tells every thousandth apart, and a database's integer holds the sum of a million of them.
-_LARGEST_CREDITS = 1_000_000_000_000
+LARGEST_CREDITS = 1_000_000_000_000
 
 
 def parse_credits(value: str | int | Decimal) -> int:
@@ -24,8 +24,8 @@ def parse_credits(value: str | int | Decimal) -> int:
         amount = Decimal("NaN")
     if not amount.is_finite():
         raise ValueError(f"{given!r} is not an amount of credits; write a number such as 7.5")
-    if amount.copy_abs() > _LARGEST_CREDITS:
-        raise ValueError(f"{given} credits is more than the {_LARGEST_CREDITS:,} that can be counted")
+    if amount.copy_abs() > LARGEST_CREDITS:
+        raise ValueError(f"{given} credits is more than the {LARGEST_CREDITS:,} that can be counted")
     if amount % _SMALLEST_CREDITS:
         raise ValueError(f"{given} credits is finer than a thousandth of a credit; use at most three decimals")
     return int(amount * MILLICREDITS_PER_CREDIT)

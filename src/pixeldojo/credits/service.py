@@ -5,6 +5,8 @@ Invariants, held by the database itself and checked again by `audit.py`: every e
 exceeds its hold. `hold` and `settle` run inside the caller's transaction, beside the change of the job.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,8 +17,16 @@ from pixeldojo.core.errors import CreditError, Forbidden, InsufficientCredits
 from pixeldojo.core.ids import IdKind, new_id
 from pixeldojo.core.money import credits_text
 from pixeldojo.credits import store
-from pixeldojo.credits.store import Balance, Entry
+from pixeldojo.credits.store import Balance, Entry, EntryFilter
 from pixeldojo.db.engine import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What a key has spent, in millicredits, jobs under way counted with what is held for them."""
+
+    today: int
+    total: int
 
 
 class CreditsService:
@@ -30,6 +40,20 @@ class CreditsService:
         """Return an account's balance in one mode."""
         async with self._database.read() as connection:
             return await store.read_balance(connection, account_id, mode)
+
+    async def list_entries(self, account_id: str, mode: str, wanted: EntryFilter) -> tuple[list[Entry], str | None]:
+        """Return one page of an account's ledger in one mode, newest first, and the next page's cursor."""
+        async with self._database.read() as connection:
+            found = await store.list_entries(connection, account_id, mode, wanted)
+        page = found[: wanted.limit]
+        return page, page[-1].id if len(found) > wanted.limit else None
+
+    async def spending(self, key_ids: Sequence[str]) -> dict[str, Spending]:
+        """Return what each of several keys has spent, today (UTC) and in total."""
+        today, total = (_period_name(period, self._clock.now()) for period in SpendCapPeriod)
+        async with self._database.read() as connection:
+            spent = await store.list_spending(connection, key_ids, (today, total))
+        return {key_id: Spending(spent.get((key_id, today), 0), spent.get((key_id, total), 0)) for key_id in key_ids}
 
     async def grant(self, account_id: str, mode: str, amount: int, note: str) -> Balance:
         """Give an account credits; a negative amount takes back what is still available.

@@ -1,11 +1,13 @@
 """All SQL on the ledger: entries, the balances beside them, settlements, and what keys with a cap have spent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pixeldojo.core.ids import IdKind, id_span
 from pixeldojo.db.dialect import insert_for
 from pixeldojo.db.tables import balances, entries, key_spending, settlements
 
@@ -35,6 +37,17 @@ class Balance:
     held: int = 0
     captured: int = 0
     granted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFilter:
+    """Which entries a page shows: `cursor` is the id of the last one of the page before; times are exclusive."""
+
+    limit: int
+    cursor: str | None = None
+    kind: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
 
 
 async def post_entry(connection: AsyncConnection, entry: Entry) -> Balance | None:
@@ -103,6 +116,22 @@ async def list_job_entries(connection: AsyncConnection, job_id: str) -> list[Ent
     return [Entry(**row._mapping) for row in await connection.execute(query)]
 
 
+async def list_entries(connection: AsyncConnection, account_id: str, mode: str, wanted: EntryFilter) -> list[Entry]:
+    """Return one page of an account's entries in a mode, and one entry more, newest first."""
+    conditions: list[ColumnElement[bool]] = [entries.c.account_id == account_id, entries.c.mode == mode]
+    first, last = id_span(IdKind.ENTRY, wanted.created_after, wanted.created_before)
+    if first is not None:
+        conditions += [entries.c.id >= first, entries.c.created_at > wanted.created_after]
+    if last is not None:
+        conditions += [entries.c.id < last, entries.c.created_at < wanted.created_before]
+    if wanted.cursor is not None:
+        conditions.append(entries.c.id < wanted.cursor)
+    if wanted.kind is not None:
+        conditions.append(entries.c.kind == wanted.kind)
+    query = select(entries).where(*conditions).order_by(entries.c.id.desc()).limit(wanted.limit + 1)
+    return [Entry(**row._mapping) for row in await connection.execute(query)]
+
+
 async def insert_settlement(
     connection: AsyncConnection,
     *,
@@ -151,3 +180,11 @@ async def read_spending(connection: AsyncConnection, key_id: str, period: str) -
     """Return what a key has spent in a period."""
     query = select(key_spending.c.spent).where(key_spending.c.key_id == key_id, key_spending.c.period == period)
     return (await connection.execute(query)).scalar_one_or_none() or 0
+
+
+async def list_spending(
+    connection: AsyncConnection, key_ids: Sequence[str], periods: Sequence[str]
+) -> dict[tuple[str, str], int]:
+    """Return what several keys have spent in several periods, by key and period; nothing where that is nothing."""
+    query = select(key_spending).where(key_spending.c.key_id.in_(key_ids), key_spending.c.period.in_(periods))
+    return {(row.key_id, row.period): row.spent for row in await connection.execute(query)}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pixeldojo.api.responses import error_answers
-from pixeldojo.api.schemas import Schema
+from pixeldojo.api.shapes import Schema
 
 _ERROR_SCHEMA: Final = {"$ref": "#/components/schemas/Error"}
 _COUNT: Final = {"type": "integer", "minimum": 0}

@@ -20,7 +20,8 @@ from pixeldojo.api.openapi.answers import HEADERS, Sharing, complete_answers
 from pixeldojo.api.openapi.examples import EXAMPLES
 from pixeldojo.api.openapi.model_runs import add_model_runs, model_tags
 from pixeldojo.api.openapi.webhook import WEBHOOKS
-from pixeldojo.api.schemas import SCHEMAS, Schema
+from pixeldojo.api.schemas import SCHEMAS
+from pixeldojo.api.shapes import Schema
 from pixeldojo.catalog.load import Catalog
 from pixeldojo.catalog.texts import capabilities
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pixeldojo.api.openapi.answers import Sharing
-from pixeldojo.api.schemas import SCHEMAS, Schema
+from pixeldojo.api.schemas import SCHEMAS
+from pixeldojo.api.shapes import Schema
 from pixeldojo.catalog.load import Catalog
 from pixeldojo.catalog.price import cost_line
 from pixeldojo.catalog.request_schema import MEDIA_PATTERN

@@ -13,7 +13,7 @@ from pixeldojo.api.auth import count_public
 from pixeldojo.api.openapi.document import build_document, described_routes
 from pixeldojo.api.published import Published
 from pixeldojo.api.responses import PUBLISHED_HEADERS, error_answers, not_modified
-from pixeldojo.api.schemas import Schema
+from pixeldojo.api.shapes import Schema
 from pixeldojo.catalog.load import Catalog
 
 router = APIRouter(tags=["documents"], dependencies=[Depends(count_public)])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from pixeldojo.api.schemas import Schema
+from pixeldojo.api.shapes import Schema
 
 _HEADERS: Final = (
     ("webhook-id", "Stays the same over all attempts of a delivery: receive it once.", "^whd_[0-9a-z]{32}$"),

@@ -1,0 +1,1 @@
+"""What many jobs add up to: for the account that ran them (`usage`), for whoever runs the server (`backlog`)."""
