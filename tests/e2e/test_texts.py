@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.api.dojo import PNG
 from tests.catalog.llm_document import read_document
 from tests.e2e.harness import Server, call
 from tests.node import NODE
@@ -53,7 +54,7 @@ def test_the_javascript_example_ends_completed(server: Server, tmp_path: Path) -
 @needs_curl
 def test_the_page_on_language_models_goes_from_question_to_file(server: Server, tmp_path: Path) -> None:
     path = Path(__file__).parents[2] / "docs" / "agents.md"
-    find, price, run, hand_out = Page(path.name, path, path.read_text(encoding="utf-8")).code("bash")
+    find, price, run, upload, hand_out = Page(path.name, path, path.read_text(encoding="utf-8")).code("bash")
     printed = _run(server, tmp_path, "bash", "-euc", find)
     assert '"apiId":"nano-banana-pro"' in printed
     assert "# Google Nano Banana Pro (`nano-banana-pro`)" in printed
@@ -61,4 +62,6 @@ def test_the_page_on_language_models_goes_from_question_to_file(server: Server, 
     first, again = (_run(server, tmp_path, "bash", "-euc", run) for _ in range(2))
     assert '"status":"completed"' in first
     assert again == first
+    (tmp_path / "sketch.png").write_bytes(PNG)
+    assert '"contentType":"image/png"' in _run(server, tmp_path, "bash", "-euc", upload)
     assert "--spend-cap" in hand_out

@@ -266,7 +266,8 @@ def _practices(facts: ServerFacts) -> str:
         'In production, give a `webhook_url`: the job is posted there when it has ended, as `{"type": '
         '"job.completed" | "job.failed", "timestamp", "data": JOB}`, signed by Standard Webhooks with the '
         "secret of `GET /api/v1/webhooks/secret`, and again until it is answered 2xx.",
-        "Give media as https addresses or `data:` URIs; they are fetched and checked before an upstream sees them.",
+        "Give media as https addresses, `data:` URIs, or the `url` that an upload to `POST /api/v1/files` is answered "
+        "with; they are fetched and checked before an upstream sees them.",
         "With a test key, rehearse trouble: the header `X-PixelDojo-Sandbox: fail=refused_content` ends the job as "
         "`content_rejected`, `slow=10` takes ten seconds; a wrong word is answered with the list of words.",
     )
