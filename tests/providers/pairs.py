@@ -37,6 +37,7 @@ class Ending:
 
 
 DONE: Final = Ending(None, 1, 2)
+"""How a job ends that nothing happens to, where two files are asked for; see `Pair.done`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,11 +45,14 @@ class Pair:
     """An adapter and an emulator of the same service.
 
     Attributes:
-        model_id: A model of the catalog that it serves, and that can make several pictures.
-        given: An input by which two are asked for.
+        model_id: A model of the catalog that it serves, with a prompt and a picture that may be left out.
+        given: An input of it.
+        outputs: How many files that input asks for; two wherever the service makes several.
         settings: What an operator sets so that live keys reach the emulator.
         lacks: Troubles that the service cannot have.
         otherwise: Where its facts lead to another ending than usual; the reason stands beside each.
+        can_cancel: Whether the service can be told to stop.
+        hands_out_keys: Whether the service says what its callbacks are signed with; else the operator does.
     """
 
     name: str
@@ -58,8 +62,16 @@ class Pair:
     settings: Callable[[Emulator], Mapping[str, str]]
     model_id: str
     given: JsonObject
+    outputs: int = 2
     lacks: frozenset[Trouble] = frozenset()
     otherwise: Mapping[Trouble, Ending] = field(default_factory=dict)
+    can_cancel: bool = True
+    hands_out_keys: bool = True
+
+    @property
+    def done(self) -> Ending:
+        """How a job ends that nothing happens to."""
+        return Ending(None, 1, self.outputs)
 
     def open_emulator(self, **options: object) -> Emulator:
         """Return an emulator with the endpoints that the catalog names."""

@@ -15,7 +15,10 @@ from pixeldojo.providers.contract import CallsBack
 from pixeldojo.worker.loop import Worker
 
 CALLING = [pair for pair in PAIRS if issubclass(pair.adapter, CallsBack)]
-pytestmark = pytest.mark.parametrize("pair", CALLING, ids=lambda pair: pair.name)
+every_caller = pytest.mark.parametrize("pair", CALLING, ids=lambda pair: pair.name)
+every_giver_of_keys = pytest.mark.parametrize(
+    "pair", [pair for pair in CALLING if pair.hands_out_keys], ids=lambda pair: pair.name
+)
 
 
 @pytest.fixture
@@ -40,6 +43,7 @@ async def _parked(stand: Stand, emulator: Emulator, worker: Worker) -> Work:
     return work
 
 
+@every_caller
 async def test_a_callback_ends_the_job_and_nothing_was_asked_meanwhile(
     stand: Stand, pair: Pair, emulator: Emulator
 ) -> None:
@@ -57,6 +61,7 @@ async def test_a_callback_ends_the_job_and_nothing_was_asked_meanwhile(
     assert work.callback_url == f"{CALLBACKS}/{pair.name}/{job_id}"
 
 
+@every_caller
 async def test_a_callback_that_comes_twice_ends_the_job_once(stand: Stand, pair: Pair, emulator: Emulator) -> None:
     worker = stand.worker()
     async with stand.running(worker):
@@ -68,6 +73,7 @@ async def test_a_callback_that_comes_twice_ends_the_job_once(stand: Stand, pair:
     assert len(emulator.paid) == 1
 
 
+@every_caller
 async def test_a_callback_before_the_answer_is_not_lost(stand: Stand, pair: Pair, emulator: Emulator) -> None:
     job_id, key = await stand.order(pair, prompt=f"trouble:{Trouble.CALLED_EARLY}")
     await stand.carry(job_id)
@@ -76,6 +82,7 @@ async def test_a_callback_before_the_answer_is_not_lost(stand: Stand, pair: Pair
     assert stand.pauses == []
 
 
+@every_caller
 @pytest.mark.parametrize("trouble", [Trouble.CALLED_BY_ANOTHER, Trouble.CALLED_LATE_CLOCK])
 async def test_a_callback_that_proves_nothing_does_nothing(
     stand: Stand, pair: Pair, emulator: Emulator, trouble: Trouble
@@ -91,6 +98,7 @@ async def test_a_callback_that_proves_nothing_does_nothing(
     assert len(stand.logged("callback refused")) == 1
 
 
+@every_caller
 async def test_a_lost_callback_is_made_good_by_a_late_look(stand: Stand, pair: Pair, emulator: Emulator) -> None:
     job_id, key = await stand.order(pair, prompt=f"trouble:{Trouble.NOT_CALLED}")
     await stand.carry(job_id, pauses=1)
@@ -102,6 +110,7 @@ async def test_a_lost_callback_is_made_good_by_a_late_look(stand: Stand, pair: P
     assert (await stand.ending(key, job_id))[0] == "completed"
 
 
+@every_giver_of_keys
 async def test_forgers_do_not_make_us_ask_for_keys_again_and_again(
     stand: Stand, pair: Pair, emulator: Emulator
 ) -> None:
@@ -114,6 +123,7 @@ async def test_forgers_do_not_make_us_ask_for_keys_again_and_again(
     assert emulator.keys_given == 1
 
 
+@every_giver_of_keys
 async def test_new_keys_are_found(stand: Stand, pair: Pair, emulator: Emulator) -> None:
     job_id, _ = await stand.order(pair)
     await stand.carry(job_id, pauses=1)
@@ -125,6 +135,7 @@ async def test_new_keys_are_found(stand: Stand, pair: Pair, emulator: Emulator) 
     assert emulator.keys_given == 2
 
 
+@every_giver_of_keys
 async def test_while_the_keys_cannot_be_had_the_service_is_told_to_call_again(
     stand: Stand, pair: Pair, emulator: Emulator
 ) -> None:
@@ -135,6 +146,7 @@ async def test_while_the_keys_cannot_be_had_the_service_is_told_to_call_again(
     assert await stand.post(url, *emulator.sign(work, stand.clock.now())) == 503
 
 
+@every_giver_of_keys
 async def test_callbacks_at_the_same_time_fetch_the_keys_once(stand: Stand, pair: Pair, emulator: Emulator) -> None:
     job_id, _ = await stand.order(pair)
     await stand.carry(job_id, pauses=1)

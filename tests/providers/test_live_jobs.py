@@ -12,11 +12,22 @@ from tests.emulators.trouble import Trouble
 from tests.providers.pairs import PAIRS, Pair
 from tests.providers.stand import Stand, open_stand
 
-from pixeldojo.providers.contract import TakesUploads
+from pixeldojo.providers.contract import InputFile, TakesUploads
 
 BY_NAME = {pair.name: pair for pair in PAIRS}
 FAL, REPLICATE = BY_NAME["fal"], BY_NAME["replicate"]
 UPLOADING = [pair for pair in PAIRS if issubclass(pair.adapter, TakesUploads)]
+CANCELLING = [pair for pair in PAIRS if pair.can_cancel]
+SMALL = InputFile("image_url", 0, None, "inputs/1", "image", "image/png", len(Samples().image), 64, 64)
+
+
+def _uploads_all(pair: Pair) -> bool:
+    """Whether the service wants even small files uploaded."""
+    provider = pair.provider(pair.open_emulator())
+    return isinstance(provider, TakesUploads) and provider.wants_upload(SMALL)
+
+
+INLINE = [pair for pair in PAIRS if not _uploads_all(pair)]
 
 
 @pytest.fixture
@@ -70,7 +81,7 @@ async def test_what_may_have_been_taken_is_not_sent_to_the_next(both: Stand) -> 
 # Cancelling
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
+@pytest.mark.parametrize("pair", CANCELLING, ids=lambda pair: pair.name)
 async def test_a_wish_to_cancel_reaches_the_service(stand: Stand, pair: Pair) -> None:
     job_id, key = await stand.order(pair, prompt=f"a lantern, trouble:{Trouble.ENDLESS}")
     await stand.carry(job_id, pauses=1)
@@ -79,6 +90,16 @@ async def test_a_wish_to_cancel_reaches_the_service(stand: Stand, pair: Pair) ->
     await stand.carry(job_id, "worker_2")
     assert await stand.ending(key, job_id) == ("failed", "canceled", 0)
     assert [work.is_canceled for work in stand.emulators[pair.name].paid] == [True]
+
+
+@pytest.mark.parametrize("pair", [p for p in PAIRS if not p.can_cancel], ids=lambda pair: pair.name)
+async def test_what_cannot_be_cancelled_is_delivered(stand: Stand, pair: Pair) -> None:
+    job_id, key = await stand.order(pair)
+    await stand.carry(job_id, pauses=1)
+    await stand.stores.jobs.cancel(key, job_id)
+    await stand.stores.claims.release_leases(None)
+    await stand.carry(job_id, "worker_2")
+    assert await stand.ending(key, job_id) == ("completed", None, (await stand.job(job_id)).quoted)
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
@@ -97,7 +118,7 @@ async def test_what_is_done_before_the_wish_arrives_is_delivered(stand: Stand, p
 # Media that only we can fetch
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
+@pytest.mark.parametrize("pair", INLINE, ids=lambda pair: pair.name)
 async def test_media_without_a_public_address_go_inside_the_request(stand: Stand, pair: Pair) -> None:
     picture = f"data:image/png;base64,{base64.b64encode(Samples().image).decode()}"
     job_id, key = await stand.order(pair, image_url=picture)
@@ -108,7 +129,7 @@ async def test_media_without_a_public_address_go_inside_the_request(stand: Stand
     assert stand.emulators[pair.name].uploads == {}
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
+@pytest.mark.parametrize("pair", INLINE, ids=lambda pair: pair.name)
 async def test_media_at_a_private_address_go_inside_the_request(stand: Stand, pair: Pair) -> None:
     # The emulator's own files stand for a server in the operator's network.
     first_id, _ = await stand.order(pair)
@@ -123,9 +144,13 @@ async def test_media_at_a_private_address_go_inside_the_request(stand: Stand, pa
     assert len(sent) == 1
 
 
-@pytest.mark.parametrize("pair", UPLOADING, ids=lambda pair: pair.name)
-async def test_large_media_are_uploaded_where_the_service_wants_that(stand: Stand, pair: Pair) -> None:
-    content = Samples().large_image
+@pytest.mark.parametrize(
+    ("pair", "content"),
+    [(pair, Samples().large_image) for pair in UPLOADING]
+    + [(pair, Samples().image) for pair in UPLOADING if pair not in INLINE],
+    ids=lambda value: value.name if isinstance(value, Pair) else f"{len(value)} bytes",
+)
+async def test_media_are_uploaded_where_the_service_wants_that(stand: Stand, pair: Pair, content: bytes) -> None:
     picture = f"data:image/png;base64,{base64.b64encode(content).decode()}"
     job_id, key = await stand.order(pair, image_url=picture)
     await stand.carry(job_id)
