@@ -17,6 +17,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.emulators.emulator import Answer, Emulator, Refusal, Work, read_json_object
 from tests.emulators.samples import CONTENT_TYPES
 from tests.emulators.trouble import Trouble
@@ -108,6 +109,11 @@ class GoogleEmulator(Emulator):
 
     def renew_keys(self) -> None:
         self._key_number += 1
+
+    def certificate(self) -> bytes:
+        """Return the public key that callbacks are signed with now, in PEM."""
+        key = _signing_key(self._key_number).public_key()
+        return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     # What it answers
 
@@ -277,18 +283,20 @@ def _check_instance(instance: Mapping[str, Any]) -> None:
     for reference in instance.get("referenceImages", []):
         _check_known(reference, {"image", "referenceType"}, "referenceImages.")
         _check_file(reference.get("image"), "bytesBase64Encoded", "referenceImages")
-        if reference.get("referenceType") not in {"asset", "style"}:
+        # Google's client writes it large, others small.
+        if str(reference.get("referenceType")).lower() not in {"asset", "style"}:
             raise _invalid("referenceType must be asset or style.")
 
 
 def _check_file(given: object, member: str, place: str) -> None:
-    _check_known(given, {member, "mimeType"}, f"{place}.")
+    # Both ways to write a name are known to protocol buffers' JSON, and Google's client uses both.
+    _check_known(given, {member, "mimeType", "mime_type"}, f"{place}.")
     assert isinstance(given, dict)
     try:
         content = base64.b64decode(given.get(member, ""), validate=True)
     except (binascii.Error, TypeError, ValueError):
         content = b""
-    if not content or not str(given.get("mimeType")).startswith("image/"):
+    if not content or not str(given.get("mimeType") or given.get("mime_type")).startswith("image/"):
         raise _invalid(f"{place} needs a mimeType and base64.")
 
 
