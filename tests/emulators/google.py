@@ -293,8 +293,9 @@ def _check_file(given: object, member: str, place: str) -> None:
     _check_known(given, {member, "mimeType", "mime_type"}, f"{place}.")
     assert isinstance(given, dict)
     try:
-        content = base64.b64decode(given.get(member, ""), validate=True)
-    except (binascii.Error, TypeError, ValueError):
+        # Either alphabet, as protocol buffers' JSON has it; Google's client sends the one for addresses.
+        content = base64.b64decode(given.get(member, "").replace("-", "+").replace("_", "/"), validate=True)
+    except (AttributeError, binascii.Error, ValueError):
         content = b""
     if not content or not str(given.get("mimeType") or given.get("mime_type")).startswith("image/"):
         raise _invalid(f"{place} needs a mimeType and base64.")
