@@ -61,6 +61,7 @@ class MagnificEmulator(Emulator):
 
     name: ClassVar[str] = "magnific"
     usual_key: ClassVar[str] = "FPSXemulated"
+    secret: ClassVar[str] = "emulated-secret-from-the-dashboard"
     refusals: ClassVar[Mapping[Trouble, tuple[int, object, Mapping[str, str]]]] = {
         Trouble.BUSY: (429, {"message": "Too many requests"}, {"Retry-After": str(_BUSY_SECONDS)}),
         Trouble.BUSY_QUIET: _error(429, "Too many requests"),
@@ -73,7 +74,6 @@ class MagnificEmulator(Emulator):
 
     def __init__(self, kinds: Mapping[str, str], *, key_header: str = "x-magnific-api-key", **options: Any) -> None:
         super().__init__(kinds, **options)
-        self.secret = secrets.token_urlsafe(24)
         self._key_header = key_header
         self._schemas = published("magnific", "webhook_url")
 

@@ -11,14 +11,18 @@ from typing import Final
 from tests.emulators.emulator import Emulator
 from tests.emulators.endpoints import endpoints_of
 from tests.emulators.fal import FalEmulator
+from tests.emulators.magnific import MagnificEmulator
 from tests.emulators.replicate import ReplicateEmulator
 from tests.emulators.trouble import Trouble
+from tests.emulators.wavespeed import WaveSpeedEmulator
 
 from pixeldojo.catalog.load import Catalog, load_catalog
 from pixeldojo.core.json_types import JsonObject
 from pixeldojo.providers.contract import RealProvider
 from pixeldojo.providers.fal import FalProvider
+from pixeldojo.providers.magnific import MagnificProvider
 from pixeldojo.providers.replicate import ReplicateProvider
+from pixeldojo.providers.wavespeed import WaveSpeedProvider
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,5 +115,35 @@ PAIRS: Final = (
         },
         model_id="flux",
         given={"prompt": "a lantern", "num_outputs": 2},
+    ),
+    Pair(
+        name="wavespeed",
+        adapter=WaveSpeedProvider,
+        emulator=WaveSpeedEmulator,
+        provider=lambda emulator: WaveSpeedProvider(emulator.key, emulator.url),
+        settings=lambda emulator: {"wavespeed_api_key": emulator.key, "wavespeed_base_url": emulator.url},
+        model_id="seedance-2-high",
+        given={"prompt": "a lantern"},
+        outputs=1,
+        lacks=frozenset({Trouble.PARTIAL}),
+        can_cancel=False,
+    ),
+    Pair(
+        name="magnific",
+        adapter=MagnificProvider,
+        emulator=MagnificEmulator,
+        provider=lambda emulator: MagnificProvider(emulator.key, f"{emulator.url}/v1", MagnificEmulator.secret),
+        settings=lambda emulator: {
+            "magnific_api_key": emulator.key,
+            "magnific_base_url": f"{emulator.url}/v1",
+            "magnific_webhook_secret": MagnificEmulator.secret,
+        },
+        model_id="runway-gen4-video",
+        given={"prompt": "a lantern"},
+        outputs=1,
+        # A task ends as COMPLETED or FAILED, and in no third way.
+        lacks=frozenset({Trouble.PARTIAL, Trouble.STOPPED}),
+        can_cancel=False,
+        hands_out_keys=False,
     ),
 )

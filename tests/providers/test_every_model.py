@@ -17,7 +17,7 @@ from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.schema import Model, Upstream
 from pixeldojo.core.errors import ValidationError
 from pixeldojo.core.json_types import JsonObject, JsonValue
-from pixeldojo.core.settings import read_settings
+from pixeldojo.core.settings import Settings, read_settings, variable_of
 from pixeldojo.net.client import OutboundClient
 from pixeldojo.providers.contract import Call, Operation, UpstreamError
 from pixeldojo.providers.registry import build_upstreams
@@ -50,10 +50,10 @@ async def test_the_service_takes_what_the_catalog_says(pair: Pair) -> None:
 
 
 def test_every_adapter_is_tried_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("FAL_KEY", "REPLICATE_API_TOKEN"):
-        monkeypatch.delenv(variable, raising=False)
-    settings = read_settings(fal_key="id:secret", replicate_api_token="r8_token")
-    built = build_upstreams(settings)
+    credentials = [name for name, setting in Settings.model_fields.items() if setting.alias]
+    for name in credentials:
+        monkeypatch.delenv(variable_of(name), raising=False)
+    built = build_upstreams(read_settings(**dict.fromkeys(credentials, "id:secret")))
     assert {name: type(provider) for name, provider in built.items()} == {pair.name: pair.adapter for pair in PAIRS}
     assert build_upstreams(read_settings()) == {}
 

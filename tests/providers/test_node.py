@@ -1,6 +1,7 @@
 """A whole node in live mode: submitted over HTTP, worked by real workers, decoded in real processes, called back."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
@@ -13,17 +14,21 @@ import structlog
 from structlog.testing import LogCapture
 from tests.api.asgi import Client
 from tests.emulators.emulator import Emulator
+from tests.emulators.samples import CONTENT_TYPES, Samples
 from tests.providers.pairs import PAIRS, Pair, whole_catalog
 
 from pixeldojo.accounts.keys import KeyMode
 from pixeldojo.bootstrap import Node, open_node, prepare_embedded
 from pixeldojo.catalog.bind import choose_upstreams
 from pixeldojo.catalog.inputs import read_input
+from pixeldojo.catalog.schema import Model
+from pixeldojo.core.json_types import JsonValue
 from pixeldojo.core.settings import read_settings
 from pixeldojo.providers.contract import CallsBack
 
 PUBLIC: Final = "https://dojo.test"
 GRANTED: Final = 1_000_000
+PICTURE: Final = f"data:image/png;base64,{base64.b64encode(Samples().large_image).decode()}"
 
 
 @dataclass
@@ -74,29 +79,41 @@ async def _live_key(node: Node) -> str:
     return (await node.office.accounts.create_key(account_id, name="live", mode=KeyMode.LIVE)).secret
 
 
-def _model_of(pair: Pair) -> tuple[str, Mapping[str, object]]:
-    """Return a model, and an input of it without media, that this service is asked for first."""
+def _model_of(pair: Pair) -> tuple[Model, Mapping[str, object]]:
+    """Return a model, and an input of it, that this service is asked for first; one that is quick to try if it can."""
     names = {other.name for other in PAIRS}
+    found = []
     for model in whole_catalog().models:
-        if any(parameter.media for parameter in model.parameters if parameter.required):
+        given = _input_of(model)
+        if given is None:
             continue
-        chosen = [
-            up.provider for up in choose_upstreams(model, read_input(model, model.example)) if up.provider in names
-        ]
-        if chosen[:1] == [pair.name] and model.output.kind == "image":
-            return model.id, model.example
-    raise AssertionError(f"no model goes to {pair.name} first")
+        chosen = [up.provider for up in choose_upstreams(model, read_input(model, given)) if up.provider in names]
+        if chosen[:1] == [pair.name]:
+            found.append((PICTURE in str(given), model.output.kind != "image", model.id, model, given))
+    return min(found, key=lambda each: each[:3])[3:]
+
+
+def _input_of(model: Model) -> Mapping[str, JsonValue] | None:
+    """Return the model's example with a picture of ours in it; None where it wants other files."""
+    given = dict(model.example)
+    for parameter in model.parameters:
+        if parameter.media is None or parameter.name not in given:
+            continue
+        if parameter.media != "image":
+            return None
+        given[parameter.name] = [PICTURE] if parameter.is_array else PICTURE
+    return given
 
 
 async def test_every_service_finishes_a_job_and_calls_back(live: Live) -> None:
     async def run(pair: Pair) -> None:
-        model_id, given = _model_of(pair)
-        target = f"/api/v1/models/{model_id}/run"
+        model, given = _model_of(pair)
+        target = f"/api/v1/models/{model.id}/run"
         reply = await live.caller.post(target, json.loads(json.dumps(given)), Prefer="wait=30")
         assert reply.status == 200, reply.body
         assert (reply.json["status"], reply.json["mode"]) == ("completed", "live")
         [asset] = reply.json["assets"]
-        assert (asset["contentType"], asset["width"]) == ("image/png", 64)
+        assert asset["contentType"] == CONTENT_TYPES[model.output.kind]
         emulator = live.emulators[pair.name]
         assert len(emulator.paid) == 1
         if issubclass(pair.adapter, CallsBack):
