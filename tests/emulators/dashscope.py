@@ -54,10 +54,11 @@ class DashscopeEmulator(Emulator):
         self._granted: dict[str, str] = {}
 
     def routes(self) -> Sequence[web.RouteDef]:
+        # The client's asynchronous half ends addresses with a slash.
         return [
-            web.post("/api/v1/{path:services/.+}", self._submit),
-            web.get("/api/v1/tasks/{id}", self._get),
-            web.post("/api/v1/tasks/{id}/cancel", self._cancel),
+            web.post("/api/v1/{path:services/.+?}{slash:/?}", self._submit),
+            web.get("/api/v1/tasks/{id}{slash:/?}", self._get),
+            web.post("/api/v1/tasks/{id}/cancel{slash:/?}", self._cancel),
             web.get("/api/v1/uploads", self._grant),
             web.post("/storage", self._store),
         ]

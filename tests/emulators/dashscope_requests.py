@@ -1,7 +1,8 @@
 """What DashScope takes: members, types and values of the requests for pictures and clips.
 
 From Model Studio's pages on Wan 2.2 to 2.7, HappyHorse, Qwen-Image and Z-Image, and the types in dashscope 2.0.2. The
-service itself overlooks parameters that it does not know; here they are refused, so that none is sent in vain.
+service itself overlooks parameters that it does not know; here they are refused, so that none is sent in vain. Its
+client sends some of its own words: `function`, `extend_prompt`, `is_async`.
 """
 
 import re
@@ -55,6 +56,7 @@ _PARAMETERS: Final[Mapping[str, _Test]] = {
     "check_image": _is_flag,
     "enable_interleave": _is_flag,
     "enable_sequential": _is_flag,
+    "is_async": _is_flag,
     "thinking_mode": _is_flag,
     "color_palette": lambda value: isinstance(value, list) and all(isinstance(item, dict) for item in value),
 }
@@ -62,6 +64,7 @@ _INPUTS: Final[Mapping[str, _Test]] = {
     "prompt": _is_text,
     "negative_prompt": _is_text,
     "extend_prompt": _is_flag,
+    "function": _is_text,
     "template": _is_text,
     "watermark": _is_flag,
     **dict.fromkeys(("img_url", "image_url", "video_url", "audio_url", "first_frame_url", "last_frame_url"), _is_text),

@@ -104,7 +104,7 @@ class RunwareEmulator(Emulator):
     async def _submit(self, request: web.Request, task: Mapping[str, Any]) -> Answer:
         if task["taskUUID"] in self.accepted:
             raise _invalid("conflictTaskUUID", "The taskUUID is in use already.", task, "taskUUID")
-        model = task.get("model")
+        model = str(task.get("model"))
         if model not in self.kinds or model not in published_tasks():
             raise _invalid("invalidModel", f"Invalid value for 'model': {model!r}.", task, "model")
         kind = self.kinds[model]
