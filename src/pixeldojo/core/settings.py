@@ -147,6 +147,21 @@ class Settings(BaseSettings):
     replicate_base_url: str = Field(
         "https://api.replicate.com/v1", description="Address of Replicate's API, with its version."
     )
+    dashscope_api_key: SecretStr | None = Field(
+        None,
+        alias="DASHSCOPE_API_KEY",
+        description="API key of DashScope, Alibaba Cloud's Model Studio; with it, live keys reach its models.",
+    )
+    dashscope_base_url: str = Field(
+        "https://dashscope.aliyuncs.com/api/v1",
+        description="Address of DashScope's API, with its version; a key is of one region, and this is Beijing's.",
+    )
+    runware_api_key: SecretStr | None = Field(
+        None, alias="RUNWARE_API_KEY", description="API key of Runware; with it, live keys reach the models it hosts."
+    )
+    runware_base_url: str = Field(
+        "https://api.runware.ai/v1", description="Address of Runware's API, with its version."
+    )
     openai_api_key: SecretStr | None = Field(
         None, alias="OPENAI_API_KEY", description="API key of OpenAI; with it, live keys reach its image models."
     )
