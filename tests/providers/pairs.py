@@ -4,25 +4,31 @@ Owns the rows. What is expected of all of them is in test_troubles.py and its ne
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from tests.emulators.emulator import Emulator
 from tests.emulators.endpoints import endpoints_of
 from tests.emulators.fal import FalEmulator
+from tests.emulators.google import GoogleEmulator
 from tests.emulators.magnific import MagnificEmulator
+from tests.emulators.openai import OpenAiEmulator
 from tests.emulators.replicate import ReplicateEmulator
 from tests.emulators.trouble import Trouble
 from tests.emulators.wavespeed import WaveSpeedEmulator
+from tests.emulators.xai import XaiEmulator
 
 from pixeldojo.catalog.load import Catalog, load_catalog
 from pixeldojo.core.json_types import JsonObject
 from pixeldojo.providers.contract import RealProvider
 from pixeldojo.providers.fal import FalProvider
+from pixeldojo.providers.google import GoogleProvider
 from pixeldojo.providers.magnific import MagnificProvider
+from pixeldojo.providers.openai import OpenAiProvider
 from pixeldojo.providers.replicate import ReplicateProvider
 from pixeldojo.providers.wavespeed import WaveSpeedProvider
+from pixeldojo.providers.xai import XaiProvider
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,10 @@ class Pair:
         otherwise: Where its facts lead to another ending than usual; the reason stands beside each.
         can_cancel: Whether the service can be told to stop.
         hands_out_keys: Whether the service says what its callbacks are signed with; else the operator does.
+        picture: The parameter that takes a picture.
+        names_files: Whether its answers name addresses of the outputs, for anyone to fetch.
+        answers_at_once: Whether a submit is answered with the outputs, so that nothing is ever asked about.
+        way: Of a service that works in two ways, the one that is tried beside the other.
     """
 
     name: str
@@ -71,11 +81,19 @@ class Pair:
     otherwise: Mapping[Trouble, Ending] = field(default_factory=dict)
     can_cancel: bool = True
     hands_out_keys: bool = True
+    picture: str = "image_url"
+    names_files: bool = True
+    answers_at_once: bool = False
+    way: str = ""
 
     @property
     def done(self) -> Ending:
         """How a job ends that nothing happens to."""
         return Ending(None, 1, self.outputs)
+
+    def with_picture(self, address: str) -> dict[str, Any]:
+        """Return what gives the model a picture."""
+        return {self.picture: [address] if self.picture.endswith("s") else address}
 
     def open_emulator(self, **options: object) -> Emulator:
         """Return an emulator with the endpoints that the catalog names."""
@@ -87,6 +105,15 @@ def whole_catalog() -> Catalog:
     """The catalog, read once."""
     return load_catalog()
 
+
+# What cannot befall a service that answers at once.
+_LATER: Final = frozenset(
+    {
+        *(trouble for trouble in Trouble if trouble.startswith("asked-")),
+        *(Trouble.ENDLESS, Trouble.ODD_STATUS, Trouble.STOPPED, Trouble.FAILED),
+    }
+)
+_FETCHED: Final = frozenset({Trouble.FILE_GONE, Trouble.FILE_CUT_OFF, Trouble.FILE_MISLABELLED})
 
 PAIRS: Final = (
     Pair(
@@ -146,4 +173,66 @@ PAIRS: Final = (
         can_cancel=False,
         hands_out_keys=False,
     ),
+    Pair(
+        name="openai",
+        adapter=OpenAiProvider,
+        emulator=OpenAiEmulator,
+        provider=lambda emulator: OpenAiProvider(emulator.key, f"{emulator.url}/v1"),
+        settings=lambda emulator: {"openai_api_key": emulator.key, "openai_base_url": f"{emulator.url}/v1"},
+        model_id="gpt-image-2",
+        given={"prompt": "a lantern", "num_outputs": 2},
+        lacks=_LATER | _FETCHED,
+        can_cancel=False,
+        picture="image_urls",
+        names_files=False,
+        answers_at_once=True,
+    ),
+    Pair(
+        name="google",
+        adapter=GoogleProvider,
+        emulator=GoogleEmulator,
+        provider=lambda emulator: GoogleProvider(
+            emulator.key, f"{emulator.url}/v1beta", f"{emulator.url}/.well-known/jwks.json"
+        ),
+        settings=lambda emulator: {
+            "gemini_api_key": emulator.key,
+            "google_base_url": f"{emulator.url}/v1beta",
+            "google_jwks_url": f"{emulator.url}/.well-known/jwks.json",
+        },
+        model_id="veo-3.1-standard",
+        given={"prompt": "a lantern"},
+        outputs=1,
+        lacks=frozenset({Trouble.PARTIAL}),
+        can_cancel=False,
+        names_files=False,
+    ),
+    Pair(
+        name="xai",
+        adapter=XaiProvider,
+        emulator=XaiEmulator,
+        provider=lambda emulator: XaiProvider(emulator.key, f"{emulator.url}/v1"),
+        settings=lambda emulator: {"xai_api_key": emulator.key, "xai_base_url": f"{emulator.url}/v1"},
+        model_id="xai-video",
+        given={"prompt": "a lantern"},
+        outputs=1,
+        lacks=frozenset({Trouble.PARTIAL}),
+        can_cancel=False,
+    ),
 )
+
+_XAI: Final = next(pair for pair in PAIRS if pair.name == "xai")
+
+SECOND_WAYS: Final = (
+    replace(
+        _XAI,
+        way=" images",
+        model_id="xai-image",
+        given={"prompt": "a lantern", "num_outputs": 2},
+        outputs=2,
+        # What the first way has not shown.
+        lacks=frozenset(Trouble)
+        - {Trouble.ACCEPTED_CUT_OFF, Trouble.MODERATED, Trouble.PARTIAL, Trouble.EMPTY, Trouble.FILE_GONE},
+        answers_at_once=True,
+    ),
+)
+"""Other ways of services that have two; only what happens to jobs is tried with them."""

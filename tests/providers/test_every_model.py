@@ -1,28 +1,30 @@
 """Every model of the catalog at each of its upstreams that has an adapter: bound, sent, and taken by the emulator."""
 
+import base64
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 
 import pytest
-from tests.emulators.emulator import Emulator
+from tests.emulators.samples import Samples
 from tests.providers.pairs import PAIRS, Pair, whole_catalog
 from tests.providers.stand import LOOPBACK
 
 from pixeldojo.catalog.bind import bind, choose_upstreams
 from pixeldojo.catalog.checks import example_value
 from pixeldojo.catalog.conditions import Condition
-from pixeldojo.catalog.inputs import read_input
+from pixeldojo.catalog.inputs import media_values, read_input
 from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.schema import Model, Upstream
 from pixeldojo.core.errors import ValidationError
 from pixeldojo.core.json_types import JsonObject, JsonValue
 from pixeldojo.core.settings import Settings, read_settings, variable_of
 from pixeldojo.net.client import OutboundClient
-from pixeldojo.providers.contract import Call, Operation, UpstreamError
+from pixeldojo.providers.contract import Call, TakesContent, UpstreamError
 from pixeldojo.providers.registry import build_upstreams
 
 _MOST_MORE = 2
+PICTURE = f"data:image/png;base64,{base64.b64encode(Samples().image).decode()}"
 
 
 class _LeftOut:
@@ -39,12 +41,13 @@ async def test_the_service_takes_what_the_catalog_says(pair: Pair) -> None:
         client = http.for_provider(provider)
         for model, upstream in _offered(pair.name):
             try:
-                operation = await provider.submit(_call(model, upstream), client)
+                await provider.submit(_call(model, upstream, isinstance(provider, TakesContent)), client)
             except UpstreamError as error:
                 refused[f"{model.id} at {upstream.endpoint}"] = error.message
             else:
-                assert isinstance(operation, Operation)
-                _check_taken(emulator, operation, upstream)
+                work = emulator.paid[-1]
+                assert work.endpoint in upstream.endpoint
+                assert work.arguments
     assert refused == {}
     assert emulator.paid
 
@@ -58,26 +61,21 @@ def test_every_adapter_is_tried_here(monkeypatch: pytest.MonkeyPatch) -> None:
     assert build_upstreams(read_settings()) == {}
 
 
-def _check_taken(emulator: Emulator, operation: Operation, upstream: Upstream) -> None:
-    work = emulator.accepted[operation.id]
-    assert work.endpoint in upstream.endpoint
-    assert work.arguments
-
-
 def _offered(provider: str) -> Iterator[tuple[Model, Upstream]]:
     for model in whole_catalog().models:
         yield from ((model, upstream) for upstream in model.upstreams if upstream.provider == provider)
 
 
-def _call(model: Model, upstream: Upstream) -> Call:
+def _call(model: Model, upstream: Upstream, takes_content: bool) -> Call:
     given = _input_for(model, upstream)
+    files = {(media.parameter, media.index): PICTURE for media in media_values(model, given) if takes_content}
     return Call(
         job_id="job_1",
         attempt_id="att_1",
         model_id=model.id,
         task=model.task,
         endpoint=upstream.endpoint,
-        arguments=bind(upstream, model, given, {}),
+        arguments=bind(upstream, model, given, files),
         input=given,
         output=model.output_json,
     )

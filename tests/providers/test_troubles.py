@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 from tests.clock import FakeClock
 from tests.emulators.trouble import Trouble
-from tests.providers.pairs import DONE, PAIRS, Ending, Pair
+from tests.providers.pairs import DONE, PAIRS, SECOND_WAYS, Ending, Pair
 from tests.providers.stand import Stand, open_stand
 
 NOT_TAKEN: Final = Ending("upstream_unavailable", 0)
@@ -58,8 +58,8 @@ _IMPATIENCE: Final = {
     Trouble.ASKED_SILENT: {"GET": 0.3},
 }
 CASES: Final = [
-    pytest.param(pair, words, id=f"{pair.name}-{words or 'no trouble'}")
-    for pair in PAIRS
+    pytest.param(pair, words, id=f"{pair.name}{pair.way}-{words or 'no trouble'}")
+    for pair in (*PAIRS, *SECOND_WAYS)
     for words in USUAL
     if words.partition("*")[0] not in pair.lacks
 ]

@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from pixeldojo.core.settings import Settings
 from pixeldojo.providers.contract import RealProvider
 from pixeldojo.providers.fal import FalProvider
+from pixeldojo.providers.google import GoogleProvider
 from pixeldojo.providers.magnific import MagnificProvider
+from pixeldojo.providers.openai import OpenAiProvider
 from pixeldojo.providers.replicate import ReplicateProvider
 from pixeldojo.providers.wavespeed import WaveSpeedProvider
+from pixeldojo.providers.xai import XaiProvider
 
 
 def build_upstreams(settings: Settings) -> Mapping[str, RealProvider]:
@@ -17,6 +20,13 @@ def build_upstreams(settings: Settings) -> Mapping[str, RealProvider]:
         found.append(FalProvider(settings.fal_key.get_secret_value(), settings.fal_base_url, settings.fal_jwks_url))
     if settings.replicate_api_token:
         found.append(ReplicateProvider(settings.replicate_api_token.get_secret_value(), settings.replicate_base_url))
+    if settings.openai_api_key:
+        found.append(OpenAiProvider(settings.openai_api_key.get_secret_value(), settings.openai_base_url))
+    if settings.gemini_api_key:
+        key = settings.gemini_api_key.get_secret_value()
+        found.append(GoogleProvider(key, settings.google_base_url, settings.google_jwks_url))
+    if settings.xai_api_key:
+        found.append(XaiProvider(settings.xai_api_key.get_secret_value(), settings.xai_base_url))
     if settings.wavespeed_api_key:
         found.append(WaveSpeedProvider(settings.wavespeed_api_key.get_secret_value(), settings.wavespeed_base_url))
     if settings.magnific_api_key:
