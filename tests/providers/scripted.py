@@ -12,6 +12,8 @@ class Scripted:
     def __init__(self, *answers: HttpAnswer) -> None:
         self._answers = list(answers)
         self.urls: list[str] = []
+        self.headers: list[Mapping[str, str]] = []
+        self.bodies: list[bytes | None] = []
 
     async def request(
         self,
@@ -24,4 +26,6 @@ class Scripted:
         timeout_seconds: float = 30.0,
     ) -> HttpAnswer:
         self.urls.append(url)
+        self.headers.append(headers or {})
+        self.bodies.append(body)
         return self._answers.pop(0)

@@ -104,7 +104,8 @@ class RunwareProvider:
             "includeCost": True,
         }
         if call.callback_url is not None:
-            task["webhookURL"] = f"{call.callback_url}?token={self._token(call.job_id)}"
+            mark = "&" if "?" in call.callback_url else "?"
+            task["webhookURL"] = f"{call.callback_url}{mark}token={self._token(call.job_id)}"
         answer = await self._post(task, http)
         body = find_object(answer)
         errors = _errors(body or {})
