@@ -45,6 +45,13 @@ from pixeldojo.providers.forms import FormFile, encode_form, quoted
 _POLL_SECONDS: Final = {"image": 1.0}
 _USUAL_POLL_SECONDS: Final = 2.0
 _UPLOAD_SECONDS: Final = 120.0
+# What names of files end in, where that is not the second part of their type.
+_NAME_ENDINGS: Final = {
+    "audio/mpeg": "mp3",
+    "audio/mp4": "m4a",
+    "video/quicktime": "mov",
+    "video/x-matroska": "mkv",
+}
 
 _RUNNING: Final = frozenset({"created", "processing"})
 _ENDED_BADLY: Final = frozenset({"failed", "cancelled", "timeout", "deleted"})
@@ -167,6 +174,8 @@ class WaveSpeedProvider:
         data = body.get("data")
         if isinstance(data, Mapping):
             return data
+        if body.get("code") == 200:
+            raise UpstreamError(UpstreamErrorKind.UNKNOWN, "WaveSpeed answered with an empty envelope.")
         raise self._refusal(answer, body, what)
 
     def _refusal(self, answer: HttpAnswer, body: JsonObject, what: str) -> UpstreamError:
@@ -200,8 +209,7 @@ def _poll_seconds(kind: str) -> float:
 
 
 def _file_name(file: InputFile) -> str:
-    subtype = file.content_type.rpartition("/")[2].removeprefix("x-")
-    return f"input.{'mp3' if file.content_type == 'audio/mpeg' else subtype}"
+    return f"input.{_NAME_ENDINGS.get(file.content_type, file.content_type.rpartition('/')[2])}"
 
 
 def _outputs(prediction: JsonObject) -> tuple[OutputFile, ...]:
