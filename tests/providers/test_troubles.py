@@ -52,10 +52,9 @@ USUAL: Final[Mapping[str, Ending]] = {
     Trouble.FILE_HTML: Ending("upstream_error", 1),
     Trouble.FILE_MISLABELLED: DONE,
 }
-_IMPATIENCE: Final = {
+_IMPATIENCE: Final[Mapping[Trouble | None, dict[str, float]]] = {
     Trouble.SILENT: {"POST": 0.3},
     Trouble.ACCEPTED_SILENT: {"POST": 0.3},
-    Trouble.ASKED_SILENT: {"GET": 0.3},
 }
 CASES: Final = [
     pytest.param(pair, words, id=f"{pair.name}{pair.way}-{words or 'no trouble'}")
@@ -78,12 +77,12 @@ async def test_a_trouble_ends_as_it_should(stand: Stand, pair: Pair, words: str)
     if expected is DONE:
         expected = pair.done
     emulator, http = stand.emulators[pair.name], stand.http[pair.name]
-    http.seconds = _IMPATIENCE.get(trouble, {}) if trouble else {}
+    http.seconds = {pair.asks_by: 0.3} if trouble == Trouble.ASKED_SILENT else _IMPATIENCE.get(trouble, {})
     prompt = f"a lantern, trouble:{words}" if words else "a lantern"
     job_id, key = await stand.order(pair, prompt=prompt, timeout_seconds=20 if trouble == Trouble.ENDLESS else 600)
     quoted = (await stand.job(job_id)).quoted
 
-    await stand.carry(job_id)
+    await stand.carry_over_waits(job_id)
 
     status, code, cost = await stand.ending(key, job_id)
     found = Ending(code, len(emulator.paid), len(await stand.assets(job_id)))
