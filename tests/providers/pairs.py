@@ -3,11 +3,13 @@
 Owns the rows. What is expected of all of them is in test_troubles.py and its neighbours.
 """
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final
 
+from tests.emulators.dashscope import DashscopeEmulator
 from tests.emulators.emulator import Emulator
 from tests.emulators.endpoints import endpoints_of
 from tests.emulators.fal import FalEmulator
@@ -15,6 +17,8 @@ from tests.emulators.google import GoogleEmulator
 from tests.emulators.magnific import MagnificEmulator
 from tests.emulators.openai import OpenAiEmulator
 from tests.emulators.replicate import ReplicateEmulator
+from tests.emulators.runware import RunwareEmulator
+from tests.emulators.samples import Samples
 from tests.emulators.trouble import Trouble
 from tests.emulators.wavespeed import WaveSpeedEmulator
 from tests.emulators.xai import XaiEmulator
@@ -22,11 +26,13 @@ from tests.emulators.xai import XaiEmulator
 from pixeldojo.catalog.load import Catalog, load_catalog
 from pixeldojo.core.json_types import JsonObject
 from pixeldojo.providers.contract import RealProvider
+from pixeldojo.providers.dashscope import DashscopeProvider
 from pixeldojo.providers.fal import FalProvider
 from pixeldojo.providers.google import GoogleProvider
 from pixeldojo.providers.magnific import MagnificProvider
 from pixeldojo.providers.openai import OpenAiProvider
 from pixeldojo.providers.replicate import ReplicateProvider
+from pixeldojo.providers.runware import RunwareProvider
 from pixeldojo.providers.wavespeed import WaveSpeedProvider
 from pixeldojo.providers.xai import XaiProvider
 
@@ -50,6 +56,22 @@ DONE: Final = Ending(None, 1, 2)
 """How a job ends that nothing happens to, where two files are asked for; see `Pair.done`."""
 
 
+@dataclass(frozen=True, slots=True)
+class OtherFile:
+    """A model that takes a file which is no picture, of a service that wants such files uploaded.
+
+    Attributes:
+        given: The rest of its input.
+        parameter: Where the file goes.
+        kind: What it is.
+    """
+
+    model_id: str
+    given: JsonObject
+    parameter: str
+    kind: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
     """An adapter and an emulator of the same service.
@@ -64,8 +86,11 @@ class Pair:
         can_cancel: Whether the service can be told to stop.
         hands_out_keys: Whether the service says what its callbacks are signed with; else the operator does.
         picture: The parameter that takes a picture.
+        picture_model_id: The model whose parameter that is, where the first one's wants larger pictures than ours.
         names_files: Whether its answers name addresses of the outputs, for anyone to fetch.
         answers_at_once: Whether a submit is answered with the outputs, so that nothing is ever asked about.
+        asks_by: The HTTP method of questions how it goes.
+        other_file: What is uploaded, where pictures are not.
         way: Of a service that works in two ways, the one that is tried beside the other.
     """
 
@@ -82,14 +107,21 @@ class Pair:
     can_cancel: bool = True
     hands_out_keys: bool = True
     picture: str = "image_url"
+    picture_model_id: str = ""
     names_files: bool = True
     answers_at_once: bool = False
+    asks_by: str = "GET"
+    other_file: OtherFile | None = None
     way: str = ""
 
     @property
     def done(self) -> Ending:
         """How a job ends that nothing happens to."""
         return Ending(None, 1, self.outputs)
+
+    def taking_a_picture(self) -> "Pair":
+        """Return the pair with the model that takes our pictures."""
+        return replace(self, model_id=self.picture_model_id) if self.picture_model_id else self
 
     def with_picture(self, address: str) -> dict[str, Any]:
         """Return what gives the model a picture."""
@@ -113,6 +145,7 @@ _LATER: Final = frozenset(
         *(Trouble.ENDLESS, Trouble.ODD_STATUS, Trouble.STOPPED, Trouble.FAILED),
     }
 )
+_PICTURE: Final = f"data:image/png;base64,{base64.b64encode(Samples().image).decode()}"
 _FETCHED: Final = frozenset({Trouble.FILE_GONE, Trouble.FILE_CUT_OFF, Trouble.FILE_MISLABELLED})
 
 PAIRS: Final = (
@@ -174,6 +207,46 @@ PAIRS: Final = (
         hands_out_keys=False,
     ),
     Pair(
+        name="dashscope",
+        adapter=DashscopeProvider,
+        emulator=DashscopeEmulator,
+        provider=lambda emulator: DashscopeProvider(emulator.key, f"{emulator.url}/api/v1"),
+        settings=lambda emulator: {
+            "dashscope_api_key": emulator.key,
+            "dashscope_base_url": f"{emulator.url}/api/v1",
+        },
+        model_id="wan-2.6-image",
+        given={"prompt": "a lantern", "num_outputs": 2},
+        picture="image_urls",
+        picture_model_id="qwen-image-2.0",
+        other_file=OtherFile("wan-video-edit", {"prompt": "a lantern"}, "video_url", "video"),
+    ),
+    Pair(
+        name="runware",
+        adapter=RunwareProvider,
+        emulator=RunwareEmulator,
+        provider=lambda emulator: RunwareProvider(emulator.key, f"{emulator.url}/v1"),
+        settings=lambda emulator: {"runware_api_key": emulator.key, "runware_base_url": f"{emulator.url}/v1"},
+        model_id="seedream-5-lite",
+        given={"prompt": "a lantern", "aspect_ratio": "1:1"},
+        outputs=1,
+        # Its callbacks carry no time.
+        lacks=frozenset({Trouble.PARTIAL, Trouble.CALLED_LATE_CLOCK}),
+        # A task that may have been taken is sent again under its own id, which says whether it was.
+        otherwise=dict.fromkeys(
+            (
+                *(Trouble.SILENT, Trouble.CUT_OFF, Trouble.BROKEN, Trouble.ACCEPTED_SILENT),
+                *(Trouble.ACCEPTED_CUT_OFF, Trouble.ACCEPTED_HTML, Trouble.ACCEPTED_GATEWAY),
+            ),
+            DONE,
+        ),
+        can_cancel=False,
+        hands_out_keys=False,
+        picture="image_urls",
+        asks_by="POST",
+        other_file=OtherFile("p-video-avatar", {"image_url": _PICTURE}, "audio_url", "audio"),
+    ),
+    Pair(
         name="openai",
         adapter=OpenAiProvider,
         emulator=OpenAiEmulator,
@@ -221,6 +294,7 @@ PAIRS: Final = (
 )
 
 _XAI: Final = next(pair for pair in PAIRS if pair.name == "xai")
+_DASHSCOPE: Final = next(pair for pair in PAIRS if pair.name == "dashscope")
 
 SECOND_WAYS: Final = (
     replace(
@@ -232,6 +306,15 @@ SECOND_WAYS: Final = (
         # What the first way has not shown.
         lacks=frozenset(Trouble)
         - {Trouble.ACCEPTED_CUT_OFF, Trouble.MODERATED, Trouble.PARTIAL, Trouble.EMPTY, Trouble.FILE_GONE},
+        answers_at_once=True,
+    ),
+    replace(
+        _DASHSCOPE,
+        way=" at once",
+        model_id="qwen-image-2.0",
+        given={"prompt": "a lantern", "num_outputs": 2},
+        lacks=frozenset(Trouble)
+        - {Trouble.ACCEPTED_CUT_OFF, Trouble.BUSY, Trouble.PARTIAL, Trouble.EMPTY, Trouble.FILE_GONE},
         answers_at_once=True,
     ),
 )

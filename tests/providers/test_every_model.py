@@ -71,7 +71,7 @@ def _call(model: Model, upstream: Upstream, takes_content: bool) -> Call:
     files = {(media.parameter, media.index): PICTURE for media in media_values(model, given) if takes_content}
     return Call(
         job_id="job_1",
-        attempt_id="att_1",
+        attempt_id=f"att_{model.id}_{model.upstreams.index(upstream)}",
         model_id=model.id,
         task=model.task,
         endpoint=upstream.endpoint,

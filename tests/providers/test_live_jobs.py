@@ -2,12 +2,13 @@
 
 import base64
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.clock import FakeClock
 from tests.emulators.emulator import Emulator, Work
-from tests.emulators.samples import Samples
+from tests.emulators.samples import CONTENT_TYPES, Samples
 from tests.emulators.trouble import Trouble, Wish
 from tests.providers.pairs import PAIRS, Pair
 from tests.providers.stand import Stand, open_stand
@@ -16,7 +17,8 @@ from pixeldojo.providers.contract import InputFile, TakesUploads
 
 BY_NAME = {pair.name: pair for pair in PAIRS}
 FAL, REPLICATE = BY_NAME["fal"], BY_NAME["replicate"]
-UPLOADING = [pair for pair in PAIRS if issubclass(pair.adapter, TakesUploads)]
+UPLOADING = [pair for pair in PAIRS if issubclass(pair.adapter, TakesUploads) and pair.other_file is None]
+OTHERS = [pair for pair in PAIRS if pair.other_file is not None]
 ASKED = [pair for pair in PAIRS if not pair.answers_at_once]
 CANCELLING = [pair for pair in ASKED if pair.can_cancel]
 ENCODED = base64.b64encode(Samples().image).decode()
@@ -29,7 +31,7 @@ def _uploads_all(pair: Pair) -> bool:
     return isinstance(provider, TakesUploads) and provider.wants_upload(SMALL)
 
 
-INLINE = [pair for pair in PAIRS if not _uploads_all(pair)]
+INLINE = [pair.taking_a_picture() for pair in PAIRS if not _uploads_all(pair)]
 
 
 @pytest.fixture
@@ -173,6 +175,24 @@ async def test_an_upload_that_went_wrong_is_tried_again(stand: Stand, pair: Pair
     assert (await stand.ending(key, job_id))[0] == "completed"
     assert await stand.attempts(job_id) == [(pair.name, "unavailable")] * 2 + [(pair.name, "finished")]
     assert len(emulator.paid) == 1
+
+
+@pytest.mark.parametrize("pair", OTHERS, ids=lambda pair: pair.name)
+async def test_files_are_uploaded_that_cannot_stand_in_the_request(stand: Stand, pair: Pair) -> None:
+    other, emulator = pair.other_file, stand.emulators[pair.name]
+    assert other is not None
+    content = Samples().of(other.kind)
+    address = f"data:{CONTENT_TYPES[other.kind]};base64,{base64.b64encode(content).decode()}"
+    asked = replace(pair, model_id=other.model_id, given={**other.given, other.parameter: address})
+    emulator.failing_uploads = 1
+    job_id, key = await stand.order(asked)
+    await stand.carry(job_id)
+    assert (await stand.ending(key, job_id))[0] == "completed"
+    assert await stand.attempts(job_id) == [(pair.name, "unavailable"), (pair.name, "finished")]
+    [(file_id, uploaded)] = emulator.uploads.items()
+    assert uploaded == content
+    assert str(emulator.paid[0].arguments).count(file_id) == 1
+    assert address not in str(emulator.paid[0].arguments)
 
 
 # Whose key goes where

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 
 from pixeldojo.core.settings import Settings
 from pixeldojo.providers.contract import RealProvider
+from pixeldojo.providers.dashscope import DashscopeProvider
 from pixeldojo.providers.fal import FalProvider
 from pixeldojo.providers.google import GoogleProvider
 from pixeldojo.providers.magnific import MagnificProvider
 from pixeldojo.providers.openai import OpenAiProvider
 from pixeldojo.providers.replicate import ReplicateProvider
+from pixeldojo.providers.runware import RunwareProvider
 from pixeldojo.providers.wavespeed import WaveSpeedProvider
 from pixeldojo.providers.xai import XaiProvider
 
@@ -20,6 +22,10 @@ def build_upstreams(settings: Settings) -> Mapping[str, RealProvider]:
         found.append(FalProvider(settings.fal_key.get_secret_value(), settings.fal_base_url, settings.fal_jwks_url))
     if settings.replicate_api_token:
         found.append(ReplicateProvider(settings.replicate_api_token.get_secret_value(), settings.replicate_base_url))
+    if settings.dashscope_api_key:
+        found.append(DashscopeProvider(settings.dashscope_api_key.get_secret_value(), settings.dashscope_base_url))
+    if settings.runware_api_key:
+        found.append(RunwareProvider(settings.runware_api_key.get_secret_value(), settings.runware_base_url))
     if settings.openai_api_key:
         found.append(OpenAiProvider(settings.openai_api_key.get_secret_value(), settings.openai_base_url))
     if settings.gemini_api_key:
