@@ -9,6 +9,7 @@ from typing import Final, TypedDict, Unpack
 from sqlalchemy import ColumnElement, Table, func, select
 from tests.clock import FakeClock
 
+from pixeldojo.accounts.key_desk import KeyDesk
 from pixeldojo.accounts.keys import ApiKey, KeyMode, SpendCap
 from pixeldojo.accounts.service import AccountsService
 from pixeldojo.assets.service import AssetsService, assets_folder
@@ -36,6 +37,7 @@ LINGER: Final = timedelta(hours=1)
 LARGEST_UPLOAD: Final = 100_000
 MOST_UPLOADED: Final = 250_000
 LEASE_SECONDS: Final = 15.0
+DEFAULT_RATE: Final = 60
 HOOK: Final = "https://receiver.test/hook"
 SERVER_SECRET: Final = b"a secret of the server, for tests only"
 
@@ -64,6 +66,7 @@ class Stores:
 
     def __post_init__(self) -> None:
         self.accounts = AccountsService(self.database, self.clock, SERVER_SECRET)
+        self.keys = KeyDesk(self.database, self.clock, SERVER_SECRET, self.accounts, default_rate=DEFAULT_RATE)
         self.credits = CreditsService(self.database, self.clock)
         self.assets = AssetsService(self.database, self.blobs, self.clock, BASE_URL)
         self.files = FilesService(

@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from fastapi import FastAPI
 from structlog.typing import FilteringBoundLogger
 
+from pixeldojo.accounts.key_desk import KeyDesk
 from pixeldojo.api.app import build_app
 from pixeldojo.api.services import Services
 from pixeldojo.assets.service import AssetsService
@@ -46,6 +47,7 @@ from pixeldojo.worker.handover import MediaHandover
 from pixeldojo.worker.inputs import InputCollector
 from pixeldojo.worker.loop import StepFunction, Worker
 from pixeldojo.worker.media_files import MediaFiles
+from pixeldojo.worker.patience import Patience
 from pixeldojo.worker.route import Router
 from pixeldojo.worker.sandbox_upstream import SandboxLedger, SandboxStudio
 from pixeldojo.worker.submit import SubmitStep
@@ -81,6 +83,7 @@ class _Parts:
     engine: Engine
     limiter: Limiter
     office: Office
+    keys: KeyDesk
     assets: AssetsService
     files: FilesService
     webhooks: WebhooksService
@@ -182,6 +185,7 @@ async def _open_parts(
         engine=engine,
         limiter=open_limiter(settings.limiter_url or settings.broker_url),
         office=office,
+        keys=KeyDesk(database, clock, secret, office.accounts, default_rate=settings.rate_per_minute),
         assets=assets,
         files=files,
         webhooks=webhooks,
@@ -245,6 +249,7 @@ def _build_steps(parts: _Parts, claims: JobClaims, pool: MediaPool) -> Mapping[S
     providers = {sandbox.name: sandbox, **parts.upstreams}
     clients = {sandbox.name: parts.http, **parts.clients}
     collect = CollectStep(catalog=parts.catalog, claims=claims, files=files, clock=clock, log=log)
+    patience = Patience(parts.catalog)
     submit = SubmitStep(
         catalog=parts.catalog,
         claims=claims,
@@ -252,12 +257,21 @@ def _build_steps(parts: _Parts, claims: JobClaims, pool: MediaPool) -> Mapping[S
         handover=MediaHandover(parts.blobs),
         router=Router(providers),
         collect=collect,
+        patience=patience,
         clients=clients,
         clock=clock,
         log=log,
         callback_base=parts.settings.callback_base,
     )
-    check = CheckStep(claims=claims, providers=providers, collect=collect, clients=clients, clock=clock, log=log)
+    check = CheckStep(
+        claims=claims,
+        providers=providers,
+        collect=collect,
+        patience=patience,
+        clients=clients,
+        clock=clock,
+        log=log,
+    )
     return {
         Step.SUBMIT: submit.run,
         Step.SUBMITTING: submit.run,
@@ -288,10 +302,15 @@ def _build_services(parts: _Parts) -> Services:
             return str(error)
         return None
 
-    desk = CallbackDesk(
-        providers=parts.upstreams, clients=parts.clients, engine=parts.engine, clock=parts.clock, log=parts.log
-    )
     database, office = parts.office.database, parts.office
+    desk = CallbackDesk(
+        providers=parts.upstreams,
+        clients=parts.clients,
+        claims=JobClaims(database, parts.ending, parts.clock),
+        engine=parts.engine,
+        clock=parts.clock,
+        log=parts.log,
+    )
     jobs = JobsService(
         database=database,
         credits=office.credits,
@@ -307,6 +326,7 @@ def _build_services(parts: _Parts) -> Services:
     return Services(
         settings=parts.settings,
         accounts=office.accounts,
+        keys=parts.keys,
         credits=office.credits,
         jobs=jobs,
         usage=UsageService(database, parts.clock),

@@ -88,6 +88,14 @@ class Client:
         given = _dashed(headers)
         return await self.send("POST", target, body=body, headers={"content-type": "application/json", **given})
 
+    async def patch(self, target: str, content: JsonValue, **headers: str) -> Reply:
+        """Send JSON."""
+        given = {"content-type": "application/json", **_dashed(headers)}
+        return await self.send("PATCH", target, body=json.dumps(content).encode(), headers=given)
+
+    async def delete(self, target: str, **headers: str) -> Reply:
+        return await self.send("DELETE", target, headers=_dashed(headers))
+
     async def send(
         self,
         method: str,

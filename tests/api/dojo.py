@@ -53,6 +53,7 @@ class Dojo:
         self.services = Services(
             settings=settings,
             accounts=stores.accounts,
+            keys=stores.keys,
             credits=stores.credits,
             jobs=stores.jobs,
             usage=UsageService(stores.database, stores.clock),

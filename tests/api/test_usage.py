@@ -66,7 +66,6 @@ async def test_modes_are_apart(dojo: Dojo, caller: Caller) -> None:
         ("group_by=week", "group_by.0", "must be 'day', 'model', 'key' or 'status'"),
         ("group_by=day,model", "group_by.0", "must be 'day', 'model', 'key' or 'status'"),
         ("created_after=2026-01-01T00:00:00Z", "created_after", "at most 92 days"),
-        ("created_after=2027-01-01T00:00:00Z", "created_after", "must be before"),
         ("created_before=yesterday", "created_before", "must be a time such as"),
         ("created_after=0001-01-01T00:00:00%2B14:00", "created_after", "must be a time such as"),
     ],

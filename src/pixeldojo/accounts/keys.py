@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from pixeldojo.core.ids import new_token
+from pixeldojo.core.ids import new_token, token_of
 
 _SHAPE = re.compile(r"pd_(?:test|live)_[0-9a-z]{8}_[0-9a-z]{32}[0-9a-f]{8}")
 _PREFIX_LENGTH = len("pd_test_xxxxxxxx")
+_PREFIX_BITS = 40
+_SECRET_BITS = 160
 
 
 class KeyMode(StrEnum):
@@ -77,7 +79,22 @@ class ApiKey:
 
 def new_secret_key(mode: KeyMode) -> str:
     """Return a fresh key in full; it is shown once and never stored."""
-    body = f"pd_{mode}_{new_token(40)}_{new_token(160)}"
+    return _spelled(mode, new_token(_PREFIX_BITS), new_token(_SECRET_BITS))
+
+
+def derived_secret_key(mode: KeyMode, server_secret: bytes, *parts: str) -> str:
+    """Return the key in full that belongs to these parts: the same again for the same, and a secret as good as random.
+
+    It can be made again only by whoever has the server's secret and all of the parts (HMAC-SHA-256 as a pseudorandom
+    function; NIST SP 800-108r1, 4.1). Each part is preceded by its length, so that no two lists of parts are one.
+    """
+    message = b"".join(len(part).to_bytes(4) + part for part in (b"api key", mode.encode(), *map(str.encode, parts)))
+    number = int.from_bytes(hmac.new(server_secret, message, hashlib.sha256).digest())
+    return _spelled(mode, token_of(number >> _SECRET_BITS, _PREFIX_BITS), token_of(number, _SECRET_BITS))
+
+
+def _spelled(mode: KeyMode, prefix: str, secret: str) -> str:
+    body = f"pd_{mode}_{prefix}_{secret}"
     return f"{body}{zlib.crc32(body.encode()):08x}"
 
 

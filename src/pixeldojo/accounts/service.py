@@ -61,7 +61,7 @@ class AccountsService:
         self._clock = clock
         self._server_secret = server_secret
         self._cache: OrderedDict[str, tuple[float, ApiKey]] = OrderedDict()
-        self._revocations = 0
+        self._changes = 0
 
     async def create_account(self, name: str) -> str:
         """Create an account with its first webhook secret; return its id."""
@@ -156,9 +156,13 @@ class AccountsService:
             return await store.revoke_key(connection, key, now) > 0
 
         revoked = await self._database.write(work)
-        self._revocations += 1
-        self._cache.clear()
+        self.forget_keys()
         return revoked
+
+    def forget_keys(self) -> None:
+        """Look every key up again, because one was changed."""
+        self._changes += 1
+        self._cache.clear()
 
     async def webhook_secrets(self, account_id: str) -> Sequence[str]:
         """Return the webhook secrets in force, newest first; webhooks are signed with each of them."""
@@ -214,11 +218,11 @@ class AccountsService:
         cached = self._cache.get(key_hash)
         if cached is not None and cached[0] > now:
             return cached[1]
-        revocations = self._revocations
+        changes = self._changes
         async with self._database.read() as connection:
             key = await store.find_key_by_hash(connection, key_hash)
-        # What was read before a revocation must not outlive it here.
-        if key is not None and revocations == self._revocations:
+        # What was read before a change must not outlive it here.
+        if key is not None and changes == self._changes:
             self._cache[key_hash] = (now + _CACHE_SECONDS, key)
             self._cache.move_to_end(key_hash)
             if len(self._cache) > _CACHE_SIZE:

@@ -56,6 +56,58 @@ async def list_keys(connection: AsyncConnection, account_id: str | None) -> list
     return [_key(row) for row in await connection.execute(query)]
 
 
+async def list_key_page(
+    connection: AsyncConnection, account_id: str, mode: str, limit: int, cursor: str | None
+) -> list[ApiKey]:
+    """Return one page of the keys of an account and mode, and one key more, newest first, revoked and expired too."""
+    query = select(api_keys).where(api_keys.c.account_id == account_id, api_keys.c.mode == mode)
+    if cursor is not None:
+        query = query.where(api_keys.c.id < cursor)
+    found = await connection.execute(query.order_by(api_keys.c.id.desc()).limit(limit + 1))
+    return [_key(row) for row in found]
+
+
+async def find_key(
+    connection: AsyncConnection, key_id: str, account_id: str, mode: str, *, for_change: bool = False
+) -> ApiKey | None:
+    """Return a key of an account and mode.
+
+    `for_change` keeps others from changing or revoking it before the transaction ends; they may go on using it.
+    """
+    query = select(api_keys).where(
+        api_keys.c.id == key_id, api_keys.c.account_id == account_id, api_keys.c.mode == mode
+    )
+    row = (await connection.execute(query.with_for_update(key_share=True) if for_change else query)).one_or_none()
+    return None if row is None else _key(row)
+
+
+async def count_valid_keys(connection: AsyncConnection, account_id: str, now: datetime) -> int:
+    """Return how many keys of an account are neither revoked nor past their expiry."""
+    query = select(func.count()).where(
+        api_keys.c.account_id == account_id,
+        api_keys.c.revoked_at.is_(None),
+        api_keys.c.expires_at.is_(None) | (api_keys.c.expires_at > now),
+    )
+    return (await connection.execute(query)).scalar_one()
+
+
+async def update_key(connection: AsyncConnection, key: ApiKey) -> None:
+    """Give a key the name, the scopes and the limits that it now has."""
+    cap = key.spend_cap
+    await connection.execute(
+        update(api_keys)
+        .where(api_keys.c.id == key.id)
+        .values(
+            name=key.name,
+            scopes=sorted(key.scopes),
+            rate_per_minute=key.rate_per_minute,
+            spend_cap=None if cap is None else cap.amount,
+            spend_cap_period=None if cap is None else cap.period,
+            expires_at=key.expires_at,
+        )
+    )
+
+
 async def revoke_key(connection: AsyncConnection, key: str, now: datetime) -> int:
     """Revoke the key with that id or prefix; return how many were revoked now."""
     matches = (api_keys.c.id == key) | (api_keys.c.prefix == key)

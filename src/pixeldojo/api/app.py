@@ -15,6 +15,7 @@ from pixeldojo.api import (
     files,
     health,
     jobs,
+    keys,
     models,
     runs,
     texts,
@@ -44,7 +45,20 @@ def build_app(services: Services) -> FastAPI:
     app.state.event_streams = {}
     app.state.readiness = health.Readiness(services)
     app.state.idempotency_in_flight = set()
-    for resource in (models, runs, estimates, files, jobs, events, credits, usage, webhooks, deliveries, callbacks):
+    for resource in (
+        models,
+        runs,
+        estimates,
+        files,
+        jobs,
+        events,
+        credits,
+        usage,
+        keys,
+        webhooks,
+        deliveries,
+        callbacks,
+    ):
         app.include_router(resource.router, prefix="/api/v1")
     app.include_router(openapi.router, prefix="/api")
     app.include_router(texts.router)

@@ -55,12 +55,11 @@ async def count_public(request: Request) -> None:
 
 async def _identify(request: Request, services: Services) -> ApiKey:
     scheme, secret = get_authorization_scheme_param(request.headers.get("authorization"))
-    challenge = {"WWW-Authenticate": 'Bearer realm="PixelDojo"'}
     try:
         if scheme.lower() != "bearer" or not secret:
             raise Unauthorized("This endpoint needs an API key: send 'Authorization: Bearer pd_…'.")
         return await services.accounts.authenticate(secret)
-    except Unauthorized as error:
+    except Unauthorized:
         address = client_address(request, services.settings)
         await count_request(request, services, f"refused:{address}", _FAILURES_PER_MINUTE)
-        raise Unauthorized(error.message, headers=challenge) from None
+        raise

@@ -16,6 +16,7 @@ from pixeldojo.core.errors import (
     PixelDojoError,
     RateLimitExceeded,
     ServiceUnavailable,
+    Unauthorized,
     UnsupportedMediaType,
     ValidationError,
     Violation,
@@ -33,6 +34,8 @@ HEADER = "header."
 """Begins the path of a violation in a header."""
 # No route counted these: they count as discovery does, and carry its figures.
 _UNROUTED = frozenset({404, 405})
+# What every 401 must carry (RFC 9110, 15.5.2).
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="PixelDojo"'}
 _MESSAGES = {
     404: "There is nothing at this address. The API lives under /api/v1; /api/openapi lists every route.",
     405: "This address does not take that method; the Allow header lists the ones it takes.",
@@ -49,7 +52,8 @@ def error_response(error: PixelDojoError, request_id: str) -> Response:
     }
     if error.details:
         body["details"] = [{"path": detail.path, "message": detail.message} for detail in error.details]
-    return JSONResponse({"error": body}, status_code=error.status, headers=error.headers)
+    headers = {**_CHALLENGE, **error.headers} if error.status == Unauthorized.status else error.headers
+    return JSONResponse({"error": body}, status_code=error.status, headers=headers)
 
 
 def install_error_handlers(app: FastAPI, log: FilteringBoundLogger) -> None:

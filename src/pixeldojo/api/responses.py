@@ -54,6 +54,13 @@ JOB_ACCEPTED: Responses = {
 
 SECRET_ROTATED: Responses = {201: {**answer(201, "WebhookSecret", "The new secret.")[201], "headers": _REPLAY_HEADER}}
 
+KEY_MADE: Responses = {
+    201: {
+        **answer(201, "CreatedKey", "The key, with its secret this once.")[201],
+        "headers": {"Location": _header("Where the key is looked at.", is_sure=True), **_REPLAY_HEADER},
+    }
+}
+
 FILE_UPLOADED: Responses = {
     201: {
         **answer(201, "File", "Kept; `url` can be given as an input until `expiresAt`.")[201],

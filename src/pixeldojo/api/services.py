@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
+from pixeldojo.accounts.key_desk import KeyDesk
 from pixeldojo.accounts.service import AccountsService
 from pixeldojo.assets.service import AssetsService
 from pixeldojo.blobs import Blobs
@@ -39,6 +40,7 @@ class Services:
 
     settings: Settings
     accounts: AccountsService
+    keys: KeyDesk
     credits: CreditsService
     jobs: JobsService
     usage: UsageService

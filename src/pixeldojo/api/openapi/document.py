@@ -48,6 +48,7 @@ _TAGS: Final[Mapping[str, str]] = {
     "assets": "The files that jobs gave, for whoever knows their addresses, until they expire.",
     "files": "Uploads that can be given as inputs, for whoever knows their addresses, until they expire.",
     "credits": "Balances, in test and live mode apart.",
+    "keys": "API keys: what each may do, and how much; made and changed by keys that have no less.",
     "webhooks": "The secret that signs what we send to a `webhook_url`.",
     "callbacks": "Where upstreams announce the end of their work; nothing that callers of this API send.",
     "documents": "Descriptions of this API for programs.",

@@ -45,12 +45,10 @@ class UsageService:
         Without `before` until now, without `after` for 30 days.
 
         Raises:
-            ValidationError: the span is empty or longer than 92 days, or there are over 10,000 rows.
+            ValidationError: the span is longer than 92 days, or there are over 10,000 rows.
         """
         until = before or self._clock.now()
         since = after or _earlier(until, _USUAL_SPAN)
-        if since >= until:
-            raise _refused("created_after", "must be before created_before, which is now where it is left out")
         if until - since > LONGEST_SPAN:
             raise _refused("created_after", f"must lie at most {LONGEST_SPAN.days} days before created_before")
         async with self._database.read() as connection:
