@@ -99,7 +99,6 @@ TRAPS = (
             ({}, "runware", "google:veo@3.1-lite", {"providerSettings.google.generateAudio": False}),
             ({}, "fal", "fal-ai/veo3.1/lite", {"generate_audio": False}),
             ({"image_url": IMAGE}, "fal", "fal-ai/veo3.1/lite/image-to-video", {"generate_audio": False}),
-            ({"image_url": IMAGE}, "wavespeed", "google/veo3.1-lite/", {"generate_audio": False}),
         )
     ),
     *(
