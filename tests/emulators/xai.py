@@ -33,6 +33,7 @@ _MEMBERS: Final[Mapping[str, frozenset[str]]] = {
     "videos/edits": frozenset({"model", "prompt", "video"}),
     "videos/extensions": frozenset({"model", "prompt", "duration", "video"}),
 }
+_TIERS: Final = {"images": frozenset({"1k", "2k"}), "videos": frozenset({"480p", "720p"})}
 _REFUSED: Final = "Content violates usage guidelines. Team: t-1, API key ID: k-1, Failed check: SAFETY_CHECK_TYPE_BIO"
 
 
@@ -73,7 +74,7 @@ class XaiEmulator(Emulator):
         endpoint = f"{given.get('model')}@{path}"
         if endpoint not in self.kinds:
             raise Refusal(404, {"code": "not-found", "error": f"The model {given.get('model')} does not exist."})
-        _check_values(given)
+        _check_values(given, _TIERS[path.partition("/")[0]])
         _check_media(path, given)
         work = Work(
             id=str(uuid.uuid4()),
@@ -148,7 +149,7 @@ def _unfit(why: str) -> Refusal:
     return Refusal(422, {"code": "invalid-argument", "error": f"Failed to deserialize the JSON body: {why}"})
 
 
-def _check_values(given: Mapping[str, Any]) -> None:
+def _check_values(given: Mapping[str, Any], tiers: frozenset[str]) -> None:
     prompt = given.get("prompt")
     if not isinstance(prompt, str) or not prompt:
         raise _unfit("missing field `prompt`")
@@ -159,7 +160,7 @@ def _check_values(given: Mapping[str, Any]) -> None:
         "duration": _is_within(given.get("duration", 1), _LONGEST_CLIP),
         "response_format": given.get("response_format", "url") in {"url", "b64_json"},
         "aspect_ratio": bool(_RATIO.fullmatch(str(given.get("aspect_ratio", "auto")))),
-        "resolution": given.get("resolution", "1k") in {"1k", "2k", "480p", "720p"},
+        "resolution": "resolution" not in given or given["resolution"] in tiers,
     }
     for name, is_allowed in allowed.items():
         if not is_allowed:
