@@ -26,8 +26,20 @@ class Office:
     database: "Database"
     accounts: "AccountsService"
     credits: "CreditsService"
-    audit: "LedgerAudit"
-    stories: "JobStories"
+
+    @property
+    def audit(self) -> "LedgerAudit":
+        """What proves that the books are right."""
+        from pixeldojo.jobs.audit import LedgerAudit  # noqa: PLC0415  one command needs it, and a node none of this
+
+        return LedgerAudit(self.database)
+
+    @property
+    def stories(self) -> "JobStories":
+        """What tells how a job went."""
+        from pixeldojo.jobs.story import JobStories  # noqa: PLC0415  as above
+
+        return JobStories(self.database)
 
 
 @asynccontextmanager
@@ -55,8 +67,5 @@ def build_office(database: "Database", clock: "Clock", secret: bytes) -> Office:
     """Return the services on a database that somebody else opened and closes."""
     from pixeldojo.accounts.service import AccountsService  # noqa: PLC0415  see above
     from pixeldojo.credits.service import CreditsService  # noqa: PLC0415  see above
-    from pixeldojo.jobs.audit import LedgerAudit  # noqa: PLC0415  see above
-    from pixeldojo.jobs.story import JobStories  # noqa: PLC0415  see above
 
-    accounts = AccountsService(database, clock, secret)
-    return Office(database, accounts, CreditsService(database, clock), LedgerAudit(database), JobStories(database))
+    return Office(database, AccountsService(database, clock, secret), CreditsService(database, clock))

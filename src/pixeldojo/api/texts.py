@@ -1,13 +1,13 @@
 """GET /llm.txt, /llms.txt, /llm/{apiId}.txt and /.well-known/api-catalog: what programs read to find their way.
 
 Owns the addresses, and gathering what the texts say of this server; leaves the words to `catalog`. Each text is made
-when it is first asked for, and kept.
+when it is first asked for, and kept; what makes them is imported then, since most servers start to do something else.
 """
 
 import json
 from collections.abc import Callable
-from functools import cached_property
-from typing import Annotated, Final
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
 from fastapi.responses import Response
@@ -15,16 +15,14 @@ from fastapi.routing import iter_route_contexts
 
 from pixeldojo.api.auth import count_public, services_of
 from pixeldojo.api.models import ModelId
-from pixeldojo.api.openapi.document import described_routes
 from pixeldojo.api.published import Published
 from pixeldojo.api.responses import PUBLISHED_HEADERS, Responses, error_answers, not_modified
 from pixeldojo.api.runs import LONGEST_WAIT_SECONDS
 from pixeldojo.api.services import Services
-from pixeldojo.catalog.llm_texts import llm_text
-from pixeldojo.catalog.llms_index import llms_text
-from pixeldojo.catalog.model_text import model_text
 from pixeldojo.catalog.schema import Model
-from pixeldojo.catalog.server_facts import Endpoint, ServerFacts
+
+if TYPE_CHECKING:
+    from pixeldojo.catalog.server_facts import Endpoint, ServerFacts
 
 _API: Final = "/api/v1"
 _PAGES: Final = (("API Platform", "/api-platform"), ("Documentation", "/api-platform/documentation"))
@@ -41,15 +39,16 @@ class Texts:
         self._app = app
         self._services = services
         self._base = services.settings.base_url
-        catalog = services.catalog
-        self.whole = self._text(lambda: llm_text(catalog, self.facts))
-        self.index = self._text(lambda: llms_text(catalog, self.facts))
+        self.whole = self._text(self._make_whole)
+        self.index = self._text(self._make_index)
         self.links = Published(_LINKSET, lambda: json.dumps(_linkset(self._base)).encode())
         self._models: dict[str, Published] = {}
 
     @cached_property
-    def facts(self) -> ServerFacts:
+    def facts(self) -> "ServerFacts":
         """What the texts say of the server, read from its settings and routes."""
+        from pixeldojo.catalog.server_facts import ServerFacts  # noqa: PLC0415  see above
+
         settings = self._services.settings
         return ServerFacts(
             base_url=self._base,
@@ -68,8 +67,23 @@ class Texts:
         """Return the text of one model of the catalog."""
         kept = self._models.get(model.id)
         if kept is None:
-            kept = self._models[model.id] = self._text(lambda: model_text(model, self.facts))
+            kept = self._models[model.id] = self._text(partial(self._make_model, model))
         return kept
+
+    def _make_whole(self) -> str:
+        from pixeldojo.catalog.llm_texts import llm_text  # noqa: PLC0415  see above
+
+        return llm_text(self._services.catalog, self.facts)
+
+    def _make_index(self) -> str:
+        from pixeldojo.catalog.llms_index import llms_text  # noqa: PLC0415  see above
+
+        return llms_text(self._services.catalog, self.facts)
+
+    def _make_model(self, model: Model) -> str:
+        from pixeldojo.catalog.model_text import model_text  # noqa: PLC0415  see above
+
+        return model_text(model, self.facts)
 
     def _text(self, make: Callable[[], str]) -> Published:
         return Published(_TEXT, lambda: make().encode())
@@ -159,7 +173,10 @@ def _texts_of(request: Request) -> Texts:
     return texts
 
 
-def _endpoints(app: FastAPI) -> list[Endpoint]:
+def _endpoints(app: FastAPI) -> "list[Endpoint]":
+    from pixeldojo.api.openapi.document import described_routes  # noqa: PLC0415  see above
+    from pixeldojo.catalog.server_facts import Endpoint  # noqa: PLC0415  see above
+
     return [
         Endpoint(method, str(context.path_format), str(context.summary))
         for context in described_routes(app)

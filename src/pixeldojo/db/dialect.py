@@ -1,12 +1,19 @@
 """The statements that SQLite and PostgreSQL spell alike but SQLAlchemy keeps apart."""
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
-def insert_for(connection: AsyncConnection, table: Table) -> postgresql.Insert | sqlite.Insert:
+
+def insert_for(connection: AsyncConnection, table: Table) -> "postgresql.Insert | sqlite.Insert":
     """Return an INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
     if connection.dialect.name == "sqlite":
         return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415  the embedded database starts without it
+
     return postgresql.insert(table)

@@ -1,4 +1,7 @@
-"""GET /api/openapi: the OpenAPI 3.1 document, made from the routes when it is first asked for."""
+"""GET /api/openapi: the OpenAPI 3.1 document, made from the routes when it is first asked for.
+
+What makes it is imported then too: it is much, and few servers are asked.
+"""
 
 import json
 import re
@@ -10,7 +13,6 @@ from fastapi import APIRouter, Depends, FastAPI, Header, Request
 from fastapi.responses import Response
 
 from pixeldojo.api.auth import count_public
-from pixeldojo.api.openapi.document import build_document, described_routes
 from pixeldojo.api.published import Published
 from pixeldojo.api.responses import PUBLISHED_HEADERS, error_answers, not_modified
 from pixeldojo.api.shapes import Schema
@@ -31,12 +33,16 @@ class Document:
     @cached_property
     def methods(self) -> Sequence[tuple[re.Pattern[str], frozenset[str]]]:
         """What each address takes, as patterns of addresses and their methods."""
+        from pixeldojo.api.openapi.document import described_routes  # noqa: PLC0415  see above
+
         routes = [(context.path_regex, frozenset(context.methods or ())) for context in described_routes(self._app)]
         return [(pattern, methods | {"HEAD"} if "GET" in methods else methods) for pattern, methods in routes]
 
     @cached_property
     def content(self) -> Schema:
         """The document itself."""
+        from pixeldojo.api.openapi.document import build_document  # noqa: PLC0415  see above
+
         return build_document(self._app, self._catalog, self._base_url)
 
     def _encode(self) -> bytes:

@@ -5,7 +5,7 @@ API, so the OpenAPI document does not tell of them. Each is made when it is firs
 """
 
 from functools import cached_property, partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
@@ -13,13 +13,14 @@ from fastapi.responses import Response
 
 from pixeldojo.api.auth import count_public, services_of
 from pixeldojo.api.pages.files import PageFiles
-from pixeldojo.api.pages.model_page import listed_models, model_page
-from pixeldojo.api.pages.templating import Templates
 from pixeldojo.api.published import Published
 from pixeldojo.api.services import Services
 from pixeldojo.catalog.schema import Model
 from pixeldojo.core.errors import NotFound
 from pixeldojo.core.near_miss import near_word
+
+if TYPE_CHECKING:
+    from pixeldojo.api.pages.templating import Templates
 
 PREFIX: Final = "/api-platform"
 _HTML: Final = "text/html; charset=utf-8"
@@ -65,15 +66,21 @@ class Pages:
         return self._templates.render("missing.html", model_id=model_id[:_LONGEST_NAME], near=near)
 
     @cached_property
-    def _templates(self) -> Templates:
+    def _templates(self) -> "Templates":
+        from pixeldojo.api.pages.templating import Templates  # noqa: PLC0415  not loaded before the first page
+
         return Templates(self._prefix, self.files.stamps())
 
     def _render_index(self) -> bytes:
+        from pixeldojo.api.pages.model_page import listed_models  # noqa: PLC0415  as above
+
         models = self._services.catalog.models
         sections = listed_models(self._services.catalog)
         return self._templates.render("models.html", sections=sections, total=len(models))
 
     def _render_model(self, model: Model) -> bytes:
+        from pixeldojo.api.pages.model_page import model_page  # noqa: PLC0415  as above
+
         samples = f"{self._base}{PREFIX}/files"
         page = model_page(model, self._base, samples, self._services.live_providers)
         return self._templates.render("model.html", page=page)
