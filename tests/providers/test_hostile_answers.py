@@ -34,11 +34,14 @@ KEY: Final = "canary-5d2e:key"
 MEMBERS: Final = (
     *("id", "request_id", "status", "output", "error", "detail", "error_type", "urls", "get", "metrics", "logs"),
     *("images", "image", "video", "url", "has_nsfw_concepts", "keys", "key", "data_removed", "predict_time", "type"),
+    *("task_status", "task_id", "results", "choices", "message", "content", "data", "usage", "upload_host"),
+    *("errors", "code", "taskUUID", "imageURL", "mediaURL", "progress", "resultIndex", "NSFWContent", "cost"),
 )
 WORDS: Final = (
     *("COMPLETED", "IN_QUEUE", "IN_PROGRESS", "succeeded", "failed", "starting", "canceled", "aborted"),
     *("https://files.test/a.png", "data:image/png;base64,AAAA", "data:image/png;base64,!", "../..", "whsec_!!", KEY),
     *("\ud800", "\x00", "a" * 5_000, "99%|", "content_policy_violation", "flagged as sensitive (E005)"),
+    *("abc", "SUCCEEDED", "FAILED", "PENDING", "success", "processing", "DataInspectionFailed", "conflictTaskUUID"),
 )
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(WORDS) | st.text(max_size=9)
 _BODIES = st.recursive(
