@@ -9,7 +9,7 @@ COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format coverage bench emulators catalog docs lock clean
+.PHONY: help run test test-slow lint format coverage bench emulators catalog docs lock clean
 
 help:  ## list these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,8 +37,11 @@ endef
 run: .venv/run.stamp  ## start PixelDojo on this machine, run a first job, keep serving
 	@$(BIN)/pixeldojo-server up
 
-test: lint  ## lint, then every test (real PostgreSQL and Valkey come from pip)
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+test: lint  ## lint, then the tests (real PostgreSQL and Valkey come from pip)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow" $(ARGS)
+
+test-slow: .venv/dev.stamp  ## the tests that take minutes: every model twice, any input at all
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m slow $(ARGS)
 
 lint: .venv/dev.stamp  ## ruff, mypy strict, layers; changes nothing
 	$(BIN)/ruff check --quiet .

@@ -25,6 +25,8 @@ from pixeldojo.catalog.load import load_catalog
 from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.schema import Model
 
+pytestmark = pytest.mark.slow
+
 MODELS = load_catalog().models
 # A clip's frames, or a job's pictures, in millions of pixels: what one core draws in about a second.
 AFFORDABLE_FRAMES, AFFORDABLE_PICTURES, AFFORDABLE_SECONDS = 70.0, 8.0, 40.0

@@ -52,7 +52,12 @@ def test_no_recipe_hides_a_failure(repository: Path, makefile: str) -> None:
     assert "--exit-zero" not in makefile
     assert "set -euo pipefail" in ci
     assert re.search(r"^make test$", ci, re.MULTILINE)
+    assert re.search(r"^make test-slow$", ci, re.MULTILINE)
     assert (repository / ".ci" / "run").stat().st_mode & 0o111
+
+
+def test_every_test_is_run_by_one_of_the_two_targets(makefile: str) -> None:
+    assert re.findall(r"^\t.*/pytest .*-m (\"not slow\"|slow) ", makefile, re.MULTILINE) == ['"not slow"', "slow"]
 
 
 def test_no_test_is_left_out_by_default(project: dict[str, object]) -> None:
