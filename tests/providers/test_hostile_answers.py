@@ -94,14 +94,14 @@ def test_any_answer_is_understood_or_refused(pair: Pair, first: HttpAnswer, seco
             try:
                 answer = await ask
             except UpstreamError as error:
-                _check_message(error)
+                check_message(error)
             else:
                 assert isinstance(answer, Operation | Running | Finished)
                 assert not isinstance(answer, Operation) or "/" not in answer.id
         try:
             assert await adapter.cancel(OPERATION, Scripted(first, second)) in CancelOutcome
         except UpstreamError as error:
-            _check_message(error)
+            check_message(error)
 
     asyncio.run(talk())
 
@@ -120,7 +120,7 @@ def test_any_answer_to_what_costs_nothing_is_understood_or_refused(pair: Pair, a
             if isinstance(adapter, TakesUploads):
                 assert isinstance(await adapter.upload(FILE, b"abc", CALL.endpoint, Scripted(answer)), str)
         except UpstreamError as error:
-            _check_message(error)
+            check_message(error)
 
     asyncio.run(talk())
 
@@ -144,7 +144,7 @@ def test_no_made_up_callback_is_believed(pair: Pair, values: list[str], body: by
         adapter.verify_callback(Callback(headers, body, datetime(2026, 5, 4, 12, tzinfo=UTC), "job_1", ""), keys)
 
 
-def _check_message(error: UpstreamError) -> None:
+def check_message(error: UpstreamError) -> None:
     assert len(error.message) < 1_000
     assert KEY not in error.message
     assert "files.test" not in error.message

@@ -166,7 +166,7 @@ class GoogleProvider:
         parts = [_object(part) for entry in candidates for part in _list(_object(entry.get("content")).get("parts"))]
         shown = [_object(part.get("inlineData")) for part in parts if part.get("thought") is not True]
         outputs = tuple(file for data in shown for file in inline_file(data.get("data")))
-        reason = next((entry["finishReason"] for entry in candidates if entry.get("finishReason") in _REFUSALS), None)
+        reason = next((word for entry in candidates if (word := str(entry.get("finishReason"))) in _REFUSALS), None)
         if reason and not outputs:
             raise self._moderated(reason)
         tokens = _object(answer.get("usageMetadata")).get("totalTokenCount")
