@@ -1,7 +1,10 @@
 # The commands of the project. Everything runs in .venv, which holds what requirements/*.txt pin and nothing else.
 # Set on the command line: PYTHON=…  WORKERS=… (test processes)  ARGS="…" (for pytest)  UPGRADE=1 (for lock)
+# SIZE=… (jobs)  SECONDS=… (how long things go wrong)  SEED=… (of an earlier run), for chaos
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 WORKERS ?= 2
+SIZE ?= 2000
+SECONDS ?= 180
 BIN := .venv/bin
 UV := $(BIN)/uv --quiet --no-config --system-certs
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header $(if $(UPGRADE),--upgrade)
@@ -60,6 +63,9 @@ bench: .venv/dev.stamp  ## run every benchmarks/bench_*.py and print its figures
 	@for file in benchmarks/bench_*.py; do \
 	  echo "$$file"; $(BIN)/python -m "benchmarks.$$(basename $$file .py)" || exit 1; \
 	done
+
+chaos: .venv/dev.stamp  ## hurt a whole set-up at random while 2,000 jobs run, then prove that all is right
+	@$(BIN)/python -m tests.chaos --size $(SIZE) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 emulators: .venv/dev.stamp  ## play every upstream on this machine, to try live mode without an account
 	@$(BIN)/python -m tests.emulators

@@ -29,11 +29,11 @@ _START_SECONDS: Final = 30
 _SET_PARENT_DEATH_SIGNAL: Final = 1
 _FAST_SHUTDOWN: Final = signal.SIGINT
 
-# The data live as long as the tests: nothing needs to survive a crash.
+_IMMEDIATE_SHUTDOWN: Final = signal.SIGQUIT
+
+# The machine itself does not fail under the tests, so nothing is forced to the disk.
 _SERVER_OPTIONS: Final = (
     "fsync=off",
-    "synchronous_commit=off",
-    "full_page_writes=off",
     "autovacuum=off",
     "wal_level=minimal",
     "max_wal_senders=0",
@@ -41,12 +41,17 @@ _SERVER_OPTIONS: Final = (
     "shared_buffers=32MB",
     "deadlock_timeout=100ms",
 )
+# Where the server is not crashed either, a commit need not even reach the log.
+_FORGETFUL_OPTIONS: Final = ("synchronous_commit=off", "full_page_writes=off")
 
 
 class PostgresServer:
     """A server in a temporary folder; `start` and `stop` belong together."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, survives_crashes: bool = False) -> None:
+        """Make it; one that survives `crash` is slower."""
+        self._options = (*_SERVER_OPTIONS, *(() if survives_crashes else _FORGETFUL_OPTIONS))
+        self._binaries = Path()
         self._folder = new_scratch_folder()
         self._data = self._folder / "data"
         self._copied = new_scratch_folder(is_for_programs=True)
@@ -61,7 +66,7 @@ class PostgresServer:
         Raises:
             RuntimeError: if it does not, with what it logged.
         """
-        binaries = self._folder_of_binaries()
+        self._binaries = binaries = self._folder_of_binaries()
         self._data.mkdir()
         if self._user is not None and self._group is not None:
             self._folder.chmod(0o755)
@@ -84,10 +89,21 @@ class PostgresServer:
         )
         if created.returncode != 0:
             raise RuntimeError(f"initdb failed:\n{created.stdout.decode()}")
-        options = [part for option in _SERVER_OPTIONS for part in ("-c", option)]
-        with (self._folder / "log").open("wb") as log:
+        self.resume()
+
+    def crash(self) -> None:
+        """End it as a crash does: nothing is told to those connected, nothing is written that was not yet."""
+        if self._process is not None:
+            self._process.send_signal(_IMMEDIATE_SHUTDOWN)
+            self._process.wait(timeout=10)
+            self._process = None
+
+    def resume(self) -> None:
+        """Start it on what lies in its folder, recovering from a crash, and return when it answers."""
+        options = [part for option in self._options for part in ("-c", option)]
+        with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [binaries / "postgres", "-D", self._data, "-k", self._data, "-c", "listen_addresses=", *options],
+                [self._binaries / "postgres", "-D", self._data, "-k", self._data, "-c", "listen_addresses=", *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

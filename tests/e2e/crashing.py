@@ -1,6 +1,7 @@
-"""Runs `pixeldojo-server up` and kills it, as kill -9 does, before or after one call of one method.
+"""Runs a server and kills it, as kill -9 does, or suspends it, before or after one call of one method.
 
-Used as `python -m tests.e2e.crashing MODULE:CLASS.METHOD before|after NUMBER`: the product knows nothing of it.
+Used as `python -m tests.e2e.crashing MODULE:CLASS.METHOD before|after NUMBER [SIGNAL [COMMAND]]`; SIGNAL is SIGKILL
+and COMMAND is `up` where they are left out. The product knows nothing of it.
 """
 
 import functools
@@ -11,12 +12,11 @@ import sys
 from typing import Any
 
 
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def plant(target: str, moment: str, number: int, which: signal.Signals) -> None:
+    """Let the `number`-th call of a coroutine method send this process a signal, before it begins or once it is over.
 
-
-def plant(target: str, moment: str, number: int) -> None:
-    """Make the `number`-th call of a coroutine method fatal, before it begins or after it has returned."""
+    One that suspends the process lets the call go on where it was when the process is woken.
+    """
     module_name, _, path = target.partition(":")
     class_name, _, method_name = path.partition(".")
     owner = getattr(importlib.import_module(module_name), class_name)
@@ -29,18 +29,19 @@ def plant(target: str, moment: str, number: int) -> None:
         calls += 1
         mine = calls
         if moment == "before" and mine == number:
-            _die()
+            os.kill(os.getpid(), which)
         result = await original(*arguments, **options)
         if moment == "after" and mine == number:
-            _die()
+            os.kill(os.getpid(), which)
         return result
 
     setattr(owner, method_name, fatal)
 
 
 if __name__ == "__main__":
-    plant(sys.argv[1], sys.argv[2], int(sys.argv[3]))
-    sys.argv = ["pixeldojo-server", "up"]
+    target, moment, number, *rest = sys.argv[1:]
+    plant(target, moment, int(number), signal.Signals[rest[0] if rest else "SIGKILL"])
+    sys.argv = ["pixeldojo-server", *(rest[1:] or ["up"])]
     from pixeldojo.cli.main import main
 
     main()

@@ -45,7 +45,13 @@ class Answer:
 
 
 def call(
-    method: str, url: str, *, key: str | None = None, body: object = None, headers: Mapping[str, str] | None = None
+    method: str,
+    url: str,
+    *,
+    key: str | None = None,
+    body: object = None,
+    headers: Mapping[str, str] | None = None,
+    timeout_seconds: float = 90,
 ) -> Answer:
     """Make one HTTP request; an error status is an answer like any other."""
     sent = dict(headers or {})
@@ -55,7 +61,7 @@ def call(
     if data is not None:
         sent.setdefault("Content-Type", "application/json")
     try:
-        with urlopen(Request(url, data, sent, method=method), timeout=90) as answer:
+        with urlopen(Request(url, data, sent, method=method), timeout=timeout_seconds) as answer:
             return Answer(answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read())
     except HTTPError as error:
         with error:
