@@ -11,13 +11,11 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cache
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from aiohttp import web
-from jsonschema_rs import Draft202012Validator
 from tests.emulators.emulator import Answer, Emulator, Refusal, Work
+from tests.emulators.schemas import published
 from tests.emulators.trouble import Trouble
 
 _BUSY_SECONDS: Final = 2
@@ -27,14 +25,6 @@ _MEDIUM: Final = re.compile(r"https://\S+")
 _STORED: Final = "https://im.runware.ai/media/"
 # Of a task, what is particular to one sending of it.
 _PARTICULAR: Final = frozenset({"taskUUID", "webhookURL", "deliveryMethod", "outputType", "includeCost"})
-
-
-@cache
-def published_tasks() -> Mapping[str, Mapping[str, Any]]:
-    """Return the schema of a task by model, as published/runware_types.py wrote them."""
-    text = (Path(__file__).parent / "published" / "runware.json").read_text(encoding="utf-8")
-    tasks: Mapping[str, Mapping[str, Any]] = json.loads(text)["tasks"]
-    return tasks
 
 
 def _error(status: int, code: str, message: str, **more: str) -> tuple[int, object, Mapping[str, str]]:
@@ -60,10 +50,6 @@ class RunwareEmulator(Emulator):
         Trouble.WRONG_KEY: _error(401, "invalidApiKey", "Invalid API key."),
         Trouble.BAD_INPUT: _error(400, "invalidPositivePrompt", "The prompt is too long.", parameter="positivePrompt"),
     }
-
-    def __init__(self, kinds: Mapping[str, str], **options: Any) -> None:
-        super().__init__(kinds, **options)
-        self._validators: dict[str, Draft202012Validator] = {}
 
     def routes(self) -> Sequence[web.RouteDef]:
         return [web.post("/v1", self._take_tasks)]
@@ -105,7 +91,7 @@ class RunwareEmulator(Emulator):
         if task["taskUUID"] in self.accepted:
             raise _invalid("conflictTaskUUID", "The taskUUID is in use already.", task, "taskUUID")
         model = str(task.get("model"))
-        if model not in self.kinds or model not in published_tasks():
+        if model not in self.kinds:
             raise _invalid("invalidModel", f"Invalid value for 'model': {model!r}.", task, "model")
         kind = self.kinds[model]
         self._check_task(task, kind)
@@ -149,11 +135,9 @@ class RunwareEmulator(Emulator):
     def _check_task(self, task: Mapping[str, Any], kind: str) -> None:
         """Refuse what does not fit the model's published type, and media that Runware could not fetch."""
         model = task["model"]
-        if model not in self._validators:
-            self._validators[model] = Draft202012Validator(dict(published_tasks()[model]))
-        for problem in self._validators[model].iter_errors(task):
-            where = ".".join(map(str, problem.instance_path))
-            raise _invalid("invalidParameter", problem.message, task, where)
+        problem = published("runware").problem_of(model, task)
+        if problem is not None:
+            raise _invalid("invalidParameter", problem[1], task, problem[0])
         if task.get("deliveryMethod", "sync") not in ({"sync", "async"} if kind == "image" else {"async"}):
             raise _invalid("invalidDeliveryMethod", f"{kind} is delivered asynchronously.", task, "deliveryMethod")
         settings = task.get("providerSettings", {})

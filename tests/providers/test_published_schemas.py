@@ -3,9 +3,13 @@
 test_every_model.py sends one request to each endpoint; here each parameter takes each of its choices, and its bounds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 import pytest
+from tests.emulators.dashscope_requests import check_request
+from tests.emulators.emulator import Refusal
+from tests.emulators.endpoints import endpoints_of
 from tests.emulators.schemas import published
 from tests.providers.pairs import whole_catalog
 
@@ -17,21 +21,34 @@ from pixeldojo.catalog.schema import Model, Upstream
 from pixeldojo.core.errors import ValidationError
 from pixeldojo.core.json_types import JsonObject, JsonValue
 
-SERVICES = ["wavespeed", "magnific"]
+
+def _problem_at_dashscope(endpoint: str, arguments: JsonObject) -> object:
+    """Return what DashScope's pages have against a request; they are no schemas."""
+    model, _, path = endpoint.partition("@")
+    try:
+        check_request(path, model, {"model": model, **arguments}, lambda why: Refusal(400, why))
+    except Refusal as refusal:
+        return refusal.body
+    return None
+
+
+SERVICES: Final[Mapping[str, Callable[[str, JsonObject], object]]] = {
+    **{service: published(service).problem_of for service in ("wavespeed", "magnific", "runware")},
+    "dashscope": _problem_at_dashscope,
+}
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_whatever_a_caller_may_choose_fits(service: str) -> None:
-    schemas = published(service)
     problems: dict[str, object] = {}
     reached: set[str] = set()
     for model, upstream, given in _requests(service):
         reached.add(upstream.endpoint)
-        problem = schemas.problem_of(upstream.endpoint, bind(upstream, model, given, {}))
+        problem = SERVICES[service](upstream.endpoint, bind(upstream, model, given, {}))
         if problem is not None:
             problems[f"{model.id} at {upstream.endpoint}: {given}"] = problem
     assert problems == {}
-    assert schemas.endpoints <= reached
+    assert endpoints_of(whole_catalog(), service).keys() <= reached
 
 
 def _requests(service: str) -> Iterator[tuple[Model, Upstream, JsonObject]]:

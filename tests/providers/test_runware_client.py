@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
@@ -11,8 +12,8 @@ import pytest
 from runware import Runware, RunwareError
 from tests.emulators.emulator import Emulator
 from tests.emulators.endpoints import endpoints_of
-from tests.emulators.published.runware_types import read_types
-from tests.emulators.runware import RunwareEmulator, published_tasks
+from tests.emulators.published import runware_types
+from tests.emulators.runware import RunwareEmulator
 from tests.providers.pairs import whole_catalog
 
 PICTURE: Final = {"taskType": "imageInference", "model": "prunaai:1@1", "width": 64, "height": 64}
@@ -145,4 +146,5 @@ async def test_refusals(emulator: Emulator, key: str | None, task: dict[str, obj
 
 
 def test_the_kept_types_are_those_of_the_client() -> None:
-    assert published_tasks() == read_types(endpoints_of(whole_catalog(), "runware"))["tasks"]
+    kept = Path(runware_types.__file__).with_name("runware.json").read_text(encoding="utf-8")
+    assert json.loads(kept) == runware_types.read_types(endpoints_of(whole_catalog(), "runware"))

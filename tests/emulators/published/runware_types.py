@@ -25,6 +25,8 @@ from pixeldojo.catalog.load import load_catalog
 Schema = dict[str, Any]
 
 _MODEL = re.compile(r"Inference params for curated model `([^`]+)`")
+# What stands around a model's input; the emulator looks after it by itself.
+_ENVELOPE: Final = frozenset({"taskUUID", "model"})
 _PLAIN: Final[dict[object, Schema]] = {
     str: {"type": "string"},
     int: {"type": "integer"},
@@ -35,10 +37,10 @@ _PLAIN: Final[dict[object, Schema]] = {
 
 
 def read_types(models: Iterable[str]) -> Schema:
-    """Return the schema of a task for each of the models, by AIR id; KeyError if the client does not know one."""
+    """Return the members of a task for each of the models, by AIR id; KeyError if the client does not know one."""
     known = {match[1]: found for found in vars(task_map).values() if (match := _MODEL.match(found.__doc__ or ""))}
-    source = f"PyPI runware-sdk {metadata.version('runware-sdk')}, types/task_map.py"
-    return {"source": source, "tasks": {model: _task(known[model]) for model in sorted(models)}}
+    source = f"PyPI runware-sdk {metadata.version('runware-sdk')}, types/task_map.py, {{}}"
+    return {model: {"source": source.format(known[model].__name__), **_task(known[model])} for model in models}
 
 
 def _task(described: type) -> Schema:
@@ -48,8 +50,8 @@ def _task(described: type) -> Schema:
     for name, hint in hints.items():
         is_optional = get_origin(hint) is NotRequired
         members[name] = _schema(get_args(hint)[0] if is_optional else hint)
-        required += [] if is_optional else [name]
-    return {"type": "object", "properties": members, "required": sorted(required), "additionalProperties": False}
+        required += [] if is_optional or name in _ENVELOPE else [name]
+    return {"properties": members, "required": sorted(required)}
 
 
 def _schema(hint: Any) -> Schema:
