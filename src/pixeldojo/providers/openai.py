@@ -1,7 +1,8 @@
 """OpenAI: its image models, which answer at once with the pictures themselves.
 
-Facts: openai 3.54.0 (its images, their types, the rules of its retries) and OpenAI's image guide, November 2026. An endpoint is `model@images/generations`, whose body is JSON, or `model@images/edits`, whose body is a form with
-the pictures in it. Nothing can be asked about afterwards, stopped, or called back.
+Facts: openai 3.54.0 (its images, their types, the rules of its retries) and OpenAI's image guide, November 2026. An
+endpoint is `model@images/generations`, whose body is JSON, or `model@images/edits`, whose body is a form with the
+pictures in it. Nothing can be asked about afterwards, stopped, or called back.
 """
 
 import re
