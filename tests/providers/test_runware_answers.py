@@ -152,7 +152,7 @@ async def test_a_code_says_what_the_status_does_not(
     ],
 )
 async def test_it_runs_until_every_result_is_there(items: list[JsonObject], progress: float | None) -> None:
-    assert await _check(*items) == Running(progress, 1.0)
+    assert await _check(*items) == Running(progress)
 
 
 async def test_the_results_in_order_and_what_they_cost() -> None:

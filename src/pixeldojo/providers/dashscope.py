@@ -41,9 +41,8 @@ from pixeldojo.providers.forms import FormFile, encode_form
 _AT_ONCE: Final = "services/aigc/multimodal-generation/generation"
 _AT_ONCE_SECONDS: Final = 300.0
 _UPLOAD_SECONDS: Final = 120.0
-# An account may ask twenty times a second for all its tasks together; for videos the pages say a quarter of a minute.
-_POLL_SECONDS: Final = {"image": 3.0}
-_USUAL_POLL_SECONDS: Final = 15.0
+# What the pages on videos suggest; of pictures they say nothing. All questions of an account may be 20 a second.
+_POLL_SECONDS: Final = {"video": 15.0}
 
 _RUNNING: Final = frozenset({"PENDING", "RUNNING", "SUSPENDED"})
 # By the first part of a code, `Throttling` of `Throttling.RateQuota`: what it means where the status does not say.
@@ -107,7 +106,7 @@ class DashscopeProvider:
             id=read_id(_object(body.get("output")), "task_id"),
             data={"kind": kind},
             can_cancel=True,
-            poll_after_seconds=_poll_seconds(kind),
+            poll_after_seconds=_POLL_SECONDS.get(kind),
         )
 
     async def check(self, operation: Operation, http: HttpClient) -> Running | Finished:
@@ -119,7 +118,7 @@ class DashscopeProvider:
         output = _object(body.get("output"))
         status = str(output.get("task_status"))
         if status in _RUNNING:
-            return Running(poll_after_seconds=_poll_seconds(str(operation.data.get("kind"))))
+            return Running(poll_after_seconds=_POLL_SECONDS.get(str(operation.data.get("kind"))))
         if status == "SUCCEEDED":
             return self._finished(body)
         if status == "FAILED":
@@ -210,10 +209,6 @@ class DashscopeProvider:
             f"DashScope did not say how it goes ({answer.status}).",
             retry_after_seconds=retry_after_seconds(answer),
         )
-
-
-def _poll_seconds(kind: str) -> float:
-    return _POLL_SECONDS.get(kind, _USUAL_POLL_SECONDS)
 
 
 def _object(value: JsonValue) -> JsonObject:

@@ -16,8 +16,14 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from pixeldojo.core.json_types import JsonObject, JsonValue
-from pixeldojo.providers.answers import find_object, kind_of_status, output_files, plain, read_object
-from pixeldojo.providers.answers import retry_after_seconds as asked_wait
+from pixeldojo.providers.answers import (
+    find_object,
+    kind_of_status,
+    output_files,
+    plain,
+    read_object,
+    retry_after_seconds,
+)
 from pixeldojo.providers.contract import (
     Call,
     Callback,
@@ -34,8 +40,6 @@ from pixeldojo.providers.contract import (
     UpstreamErrorKind,
 )
 
-_POLL_SECONDS: Final = {"image": 1.0}
-_USUAL_POLL_SECONDS: Final = 3.0
 _UPLOAD_SECONDS: Final = 120.0
 _LARGEST_NUMBER: Final = 1e12
 
@@ -118,7 +122,6 @@ class RunwareProvider:
         return Operation(
             id=task_id,
             data={"kind": kind, "count": call.arguments.get("numberResults", 1)},
-            poll_after_seconds=_poll_seconds(kind),
             calls_back=call.callback_url is not None,
         )
 
@@ -184,7 +187,7 @@ class RunwareProvider:
         if not all(_status(item) in _RUNNING for item in waiting):
             raise UpstreamError(UpstreamErrorKind.UNKNOWN, "Runware answered with a status that is not known.")
         if waiting or (not failed and len(done) < count):
-            return Running(_progress(done, waiting, count), _poll_seconds(kind))
+            return Running(_progress(done, waiting, count))
         if not done:
             raise self._failure(failed[0])
         return Finished(_outputs(done, kind), upstream_cost=_cost(done))
@@ -204,13 +207,13 @@ class RunwareProvider:
             return UpstreamError(kind, "Runware did not accept the operator's credentials.")
         said = self._told(errors)
         message = f"Runware refused the request ({answer.status}){f': {said}' if said else '.'}"
-        return UpstreamError(kind, message, retry_after_seconds=asked_wait(answer))
+        return UpstreamError(kind, message, retry_after_seconds=retry_after_seconds(answer))
 
     def _trouble(self, answer: HttpAnswer, errors: Sequence[JsonObject]) -> UpstreamError:
         """A question that got no answer; it may be asked again."""
         kind = (_kind_of(errors[0]) if errors else None) or kind_of_status(answer.status)
         message = f"Runware did not say how it goes ({answer.status})."
-        return UpstreamError(kind, message, retry_after_seconds=asked_wait(answer))
+        return UpstreamError(kind, message, retry_after_seconds=retry_after_seconds(answer))
 
     def _told(self, errors: Sequence[JsonObject]) -> str:
         return plain("; ".join(str(error["message"]) for error in errors if "message" in error), hide=self._key)
@@ -219,10 +222,6 @@ class RunwareProvider:
 def _task_id(attempt_id: str) -> str:
     """Return a version 4 UUID that is always the same for an attempt, and of no other."""
     return str(UUID(bytes=hashlib.sha256(attempt_id.encode()).digest()[:16], version=4))
-
-
-def _poll_seconds(kind: str) -> float:
-    return _POLL_SECONDS.get(kind, _USUAL_POLL_SECONDS)
 
 
 def _object(value: JsonValue) -> JsonObject:
