@@ -1,6 +1,7 @@
 """OpenAI's images as a server on loopback.
 
-After openai 3.54.0 and the types of its parameters, which drives it in tests/providers/test_openai_client.py. What a model takes is what those types say of it.
+After openai 3.54.0 and the types of its parameters, which drives it in tests/providers/test_openai_client.py. What a
+model takes is what those types say of it.
 """
 
 import base64
