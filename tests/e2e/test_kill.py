@@ -10,7 +10,7 @@ from standardwebhooks.webhooks import Webhook
 from tests.e2e.harness import Answer, Receiver, Server, assert_books_balance, call, eventually
 
 _JOBS = 3
-_POINTS = [
+POINTS = [
     ("pixeldojo.jobs.service:JobsService.create", "before"),
     ("pixeldojo.jobs.service:JobsService.create", "after"),
     ("pixeldojo.jobs.claims:JobClaims.claim", "before"),
@@ -25,12 +25,15 @@ _POINTS = [
     ("pixeldojo.worker.sandbox_upstream:SandboxStudio.draw", "after"),
     ("pixeldojo.jobs.claims:JobClaims.begin_collect", "before"),
     ("pixeldojo.jobs.claims:JobClaims.begin_collect", "after"),
+    ("pixeldojo.blobs:Blobs.put", "before"),
     ("pixeldojo.blobs:Blobs.put", "after"),
     ("pixeldojo.jobs.claims:JobClaims.complete", "before"),
     ("pixeldojo.jobs.claims:JobClaims.complete", "after"),
+    ("pixeldojo.webhooks.service:WebhooksService.claim", "before"),
     ("pixeldojo.webhooks.service:WebhooksService.claim", "after"),
     ("pixeldojo.net.client:OutboundClient.post", "before"),
     ("pixeldojo.net.client:OutboundClient.post", "after"),
+    ("pixeldojo.webhooks.service:WebhooksService.record", "before"),
     ("pixeldojo.webhooks.service:WebhooksService.record", "after"),
 ]
 
@@ -45,7 +48,7 @@ def started_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data_dir
 
 
-@pytest.mark.parametrize(("target", "moment"), _POINTS, ids=lambda value: str(value).rpartition(":")[2])
+@pytest.mark.parametrize(("target", "moment"), POINTS, ids=lambda value: str(value).rpartition(":")[2])
 def test_kill_and_restart(target: str, moment: str, started_before: Path, tmp_path: Path, receiver: Receiver) -> None:
     server = _copy(started_before, tmp_path / "data")
     server.start(sys.executable, "-m", "tests.e2e.crashing", target, moment, "2")
