@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.clock import FakeClock
-from tests.unit.worker.workshop import Workshop, finished, open_workshop, picture, refused
+from tests.unit.worker.workshop import Workshop, accepted, finished, open_workshop, picture, refused
 
 from pixeldojo.accounts.keys import ApiKey
 from pixeldojo.core.errors import Conflict
@@ -70,7 +70,7 @@ async def test_a_wish_while_the_upstream_is_called_is_acted_on_after_its_answer(
 
     async def cancel_meanwhile() -> Operation:
         assert await cancel(shop, key, job_id) == CancelResult.REQUESTED
-        return Operation("up_1", can_cancel=True)
+        return accepted(can_cancel=True)
 
     shop.upstream.to_submit = [cancel_meanwhile]
     await shop.carry(job_id)

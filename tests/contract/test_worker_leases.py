@@ -8,7 +8,7 @@ import pytest
 from tests.clock import FakeClock
 from tests.stores import LEASE_SECONDS
 from tests.unit.worker.faulty import Fault, away
-from tests.unit.worker.workshop import GRANTED, Workshop, finished, open_workshop, refused
+from tests.unit.worker.workshop import GRANTED, Workshop, accepted, finished, open_workshop, refused
 
 from pixeldojo.accounts.keys import ApiKey
 from pixeldojo.db.engine import Database
@@ -51,7 +51,7 @@ async def test_a_worker_that_was_paused_in_a_call_cannot_use_its_answer(
         await may_go_on.wait()
         match answer:
             case "accepted":
-                return Operation("up_1")
+                return accepted()
             case "finished":
                 return finished()
             case "refused":

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.clock import FakeClock
 from tests.stores import LEASE_SECONDS
 from tests.unit.worker.faulty import Crash, Fault
-from tests.unit.worker.workshop import ScriptedProvider, Workshop, finished, open_workshop, refused
+from tests.unit.worker.workshop import ScriptedProvider, Workshop, accepted, finished, open_workshop, refused
 
 from pixeldojo.accounts.keys import ApiKey, KeyMode
 from pixeldojo.db.engine import Database
@@ -216,7 +216,7 @@ class PaidUpstream:
             raise Crash
         if turn in _REFUSES:
             raise refused(_REFUSES[turn])
-        return finished() if turn == Turn.FINISH else Operation("up")
+        return finished() if turn == Turn.FINISH else accepted("up")
 
     async def check(self, operation: Operation, http: HttpClient) -> Running | Finished:
         turn = self.checks.pop(0) if self.checks else finished()

@@ -83,7 +83,12 @@ class Stand(Workshop):
         self.set_up(*providers.values())
         self.fetching = Fetcher(http)
         self.desk = CallbackDesk(
-            providers=providers, clients=self.clients, engine=stores.engine, clock=stores.clock, log=self.log
+            providers=providers,
+            clients=self.clients,
+            claims=stores.claims,
+            engine=stores.engine,
+            clock=stores.clock,
+            log=self.log,
         )
 
     def files(self) -> MediaFiles:

@@ -51,13 +51,13 @@ async def test_a_callback_ends_the_job_and_nothing_was_asked_meanwhile(
     async with stand.running(worker):
         job_id, key = await stand.order(pair)
         work = await _parked(stand, emulator, worker)
-        polls = work.polls
+        assert work.polls == 0
         await emulator.finish_and_call_back(work)
         await stand.until_ended_by_itself(job_id)
     assert await stand.ending(key, job_id) == ("completed", None, (await stand.job(job_id)).quoted)
     assert emulator.callback_statuses == [204]
-    # One look when it was accepted, in case the callback was quicker than the answer; one when it was called.
-    assert (polls, work.polls) == (1, 2)
+    # The look that the callback led to.
+    assert work.polls == 1
     assert str(work.callback_url).partition("?")[0] == f"{CALLBACKS}/{pair.name}/{job_id}"
 
 
@@ -75,11 +75,11 @@ async def test_a_callback_that_comes_twice_ends_the_job_once(stand: Stand, pair:
 
 @every_caller
 async def test_a_callback_before_the_answer_is_not_lost(stand: Stand, pair: Pair, emulator: Emulator) -> None:
-    job_id, key = await stand.order(pair, prompt=f"trouble:{Trouble.CALLED_EARLY}")
-    await stand.carry(job_id)
+    async with stand.running(stand.worker()):
+        job_id, key = await stand.order(pair, prompt=f"trouble:{Trouble.CALLED_EARLY}")
+        await stand.until_ended_by_itself(job_id)
     assert (await stand.ending(key, job_id))[0] == "completed"
     assert emulator.callback_statuses == [204]
-    assert stand.pauses == []
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ async def test_a_lost_callback_is_made_good_by_a_late_look(stand: Stand, pair: P
     await emulator.finish_and_call_back(emulator.paid[0])
     stand.clock.advance(stand.pauses[-1])
     await stand.carry(job_id, "worker_2")
-    assert stand.pauses == [90.0]
+    assert 90.0 <= stand.pauses[0] <= 99.0
     assert emulator.callback_statuses == []
     assert (await stand.ending(key, job_id))[0] == "completed"
 

@@ -7,6 +7,7 @@ claimed the job since, or when it has ended.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,6 +21,8 @@ from pixeldojo.jobs import store
 from pixeldojo.jobs.ending import JobEnding
 from pixeldojo.jobs.job import HINT_GRACE, Job
 from pixeldojo.jobs.states import JobStatus, Step
+
+_LEASES_AT_ONCE = 250
 
 
 class LeaseLost(Exception):
@@ -51,9 +54,20 @@ class JobClaims:
         return await self._database.write(lambda connection: store.claim(connection, job_id, owner, now, until))
 
     async def renew_leases(self, owner: str, lease_seconds: float) -> dict[str, tuple[int, bool]]:
-        """Renew all leases of a worker; return, by job, its fence and whether its cancelling is wished."""
-        until = self._clock.now() + timedelta(seconds=lease_seconds)
-        return await self._database.write(lambda connection: store.renew_leases(connection, owner, until))
+        """Renew all leases of a worker; return, by job, its fence and whether its cancelling is wished.
+
+        Some at a time: in one statement, ten thousand would hold up everything else in the process.
+        """
+        async with self._database.read() as connection:
+            job_ids = await store.held_job_ids(connection, owner)
+        renewed: dict[str, tuple[int, bool]] = {}
+        for start in range(0, len(job_ids), _LEASES_AT_ONCE):
+            some = job_ids[start : start + _LEASES_AT_ONCE]
+            until = self._clock.now() + timedelta(seconds=lease_seconds)
+            renewed |= await self._database.write(
+                partial(store.renew_leases, owner=owner, job_ids=some, lease_until=until)
+            )
+        return renewed
 
     async def release_leases(self, owner: str | None) -> int:
         """Give back the jobs of a worker that stops; of all workers, where none can be alive."""
@@ -76,6 +90,22 @@ class JobClaims:
             changes["failures"] = failures
         if not await self._database.write(lambda connection: store.change(connection, job, changes)):
             raise LeaseLost(job.id)
+
+    async def park_unless_called(self, job: Job, seconds: float) -> bool:
+        """Give a job back as `park` does, unless it was called for since it was claimed; say whether it was given back.
+
+        One transaction decides, so that a call is either found here or finds the job given back.
+        """
+        until = self._clock.now() + timedelta(seconds=seconds)
+        held = await self._database.write(lambda connection: store.park_unless_called(connection, job, until))
+        if held is None:
+            raise LeaseLost(job.id)
+        return not held
+
+    async def call_for(self, job_id: str) -> None:
+        """Note that an accepted job's next step is due now, whoever holds it or is about to give it back."""
+        now = self._clock.now()
+        await self._database.write(lambda connection: store.call_for(connection, job_id, now))
 
     async def due(self, limit: int) -> Sequence[str]:
         """Return jobs whose next step is due and that nobody holds, and leave them be for a while."""

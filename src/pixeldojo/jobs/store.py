@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, case, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pixeldojo.core.errors import JobFailureCode
@@ -123,9 +123,35 @@ async def request_cancel(connection: AsyncConnection, job_id: str, now: datetime
     statement = (
         update(jobs)
         .where(jobs.c.id == job_id, jobs.c.step != Step.ENDED, jobs.c.cancel_requested_at.is_(None))
-        .values(cancel_requested_at=now)
+        .values(cancel_requested_at=now, next_step_at=now)
     )
     await connection.execute(statement)
+
+
+async def call_for(connection: AsyncConnection, job_id: str, now: datetime) -> None:
+    """Let the next step of a job that an upstream may have be due now.
+
+    While somebody holds the job, that its step is due before the lease ends is what says that it was called for.
+    """
+    statement = (
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.step.in_((Step.SUBMITTING, Step.CHECK)), jobs.c.next_step_at > now)
+        .values(next_step_at=now)
+    )
+    await connection.execute(statement)
+
+
+async def park_unless_called(connection: AsyncConnection, job: Job, until: datetime) -> bool | None:
+    """Give a claimed job back until then, unless it was called for; then take note of the call and keep the job.
+
+    Returns whether it is still held; None when the claim is no longer ours.
+    """
+    ours = (jobs.c.id == job.id, jobs.c.fence == job.fence, jobs.c.step != Step.ENDED, jobs.c.lease_until.is_not(None))
+    parked = update(jobs).where(*ours, jobs.c.next_step_at >= jobs.c.lease_until)
+    if (await connection.execute(parked.values(lease_owner=None, lease_until=None, next_step_at=until))).rowcount:
+        return False
+    kept = await connection.execute(update(jobs).where(*ours).values(next_step_at=jobs.c.lease_until))
+    return True if kept.rowcount else None
 
 
 async def end_unsubmitted(connection: AsyncConnection, job: Job, changes: dict[str, Any]) -> Job | None:
@@ -140,12 +166,23 @@ async def end_unsubmitted(connection: AsyncConnection, job: Job, changes: dict[s
     return None if row is None else _job(row)
 
 
-async def renew_leases(connection: AsyncConnection, owner: str, lease_until: datetime) -> dict[str, tuple[int, bool]]:
-    """Renew every lease of a worker in one statement; return fence and wish to cancel of each job it holds."""
+async def held_job_ids(connection: AsyncConnection, owner: str) -> Sequence[str]:
+    """Return the jobs whose lease is a worker's."""
+    query = select(jobs.c.id).where(jobs.c.lease_owner == owner, jobs.c.step != Step.ENDED)
+    return (await connection.execute(query)).scalars().all()
+
+
+async def renew_leases(
+    connection: AsyncConnection, owner: str, job_ids: Sequence[str], lease_until: datetime
+) -> dict[str, tuple[int, bool]]:
+    """Renew the leases of those jobs that the worker holds; return fence and wish to cancel of each."""
+    until = literal(lease_until, jobs.c.lease_until.type)
+    # What is due before the lease ends was called for, and stays so.
+    due = case((jobs.c.next_step_at < jobs.c.lease_until, jobs.c.next_step_at), else_=until)
     statement = (
         update(jobs)
-        .where(jobs.c.lease_owner == owner, jobs.c.step != Step.ENDED)
-        .values(lease_until=lease_until, next_step_at=lease_until)
+        .where(jobs.c.id.in_(job_ids), jobs.c.lease_owner == owner, jobs.c.step != Step.ENDED)
+        .values(lease_until=until, next_step_at=due)
         .returning(jobs.c.id, jobs.c.fence, jobs.c.cancel_requested_at)
     )
     return {row.id: (row.fence, row.cancel_requested_at is not None) for row in await connection.execute(statement)}

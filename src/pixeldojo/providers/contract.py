@@ -92,14 +92,15 @@ class Operation:
         id: The upstream's id, for the operator.
         data: Whatever `check` and `cancel` need.
         can_cancel: Whether `cancel` can stop it.
-        poll_after_seconds: When a first look is worth it.
+        poll_after_seconds: When the service suggests a first look; 0 if it may be done already, None if it leaves
+            that to whoever asks.
         calls_back: Whether the upstream was given the call's `callback_url` and will announce the end there.
     """
 
     id: str
     data: JsonObject = field(default_factory=dict)
     can_cancel: bool = False
-    poll_after_seconds: float = 1.0
+    poll_after_seconds: float | None = None
     calls_back: bool = False
 
 
@@ -109,11 +110,12 @@ class Running:
 
     Attributes:
         progress: 0..1, or None when the upstream does not say.
-        poll_after_seconds: When the upstream suggests to look again.
+        poll_after_seconds: When the service suggests to look again; None if it leaves that to whoever asks, who
+            then looks ever more rarely.
     """
 
     progress: float | None = None
-    poll_after_seconds: float = 1.0
+    poll_after_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

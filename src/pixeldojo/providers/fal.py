@@ -44,8 +44,6 @@ from pixeldojo.providers.contract import (
 from pixeldojo.providers.forms import quoted
 
 _NAMESPACES: Final = frozenset({"workflows", "comfy"})
-_POLL_SECONDS: Final = {"image": 0.5}
-_USUAL_POLL_SECONDS: Final = 2.0
 
 # Where model pages put outputs, the likeliest first.
 _OUTPUT_MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -96,7 +94,6 @@ class FalProvider:
             id=request_id,
             data={"app": _app_of(call.endpoint), "kind": kind},
             can_cancel=True,
-            poll_after_seconds=_poll_seconds(kind),
             calls_back=call.callback_url is not None,
         )
 
@@ -107,15 +104,15 @@ class FalProvider:
         if answer.status >= 300:
             raise self._trouble(answer)
         status = read_object(answer)
-        kind = str(operation.data.get("kind"))
         word = str(status.get("status"))
         if word in {"IN_QUEUE", "IN_PROGRESS"}:
-            return Running(poll_after_seconds=_poll_seconds(kind))
+            return Running()
         if word != "COMPLETED":
             raise UpstreamError(UpstreamErrorKind.UNKNOWN, "the upstream answered with a status that is not known")
         answer = await http.request("GET", url, headers=self._headers)
         if answer.status >= 300:
             raise self._failure(answer, status)
+        kind = str(operation.data.get("kind"))
         return Finished(_outputs(read_object(answer), kind), upstream_cost=_cost(status))
 
     async def cancel(self, operation: Operation, http: HttpClient) -> CancelOutcome:
@@ -198,10 +195,6 @@ def _app_of(endpoint: str) -> str:
     """Return the part of an endpoint that its requests are asked for under."""
     parts = endpoint.split("/")
     return "/".join(parts[: 3 if parts[0] in _NAMESPACES else 2])
-
-
-def _poll_seconds(kind: str) -> float:
-    return _POLL_SECONDS.get(kind, _USUAL_POLL_SECONDS)
 
 
 def _outputs(body: JsonObject, kind: str) -> tuple[OutputFile, ...]:

@@ -40,8 +40,6 @@ from pixeldojo.providers.contract import (
 )
 from pixeldojo.providers.forms import FormFile, encode_form
 
-_POLL_SECONDS: Final = {"image": 0.5}
-_USUAL_POLL_SECONDS: Final = 2.0
 _LARGEST_DATA_URI_BYTES: Final = 256 * 1024
 _UPLOAD_SECONDS: Final = 120.0
 
@@ -97,7 +95,7 @@ class ReplicateProvider:
             id=prediction_id,
             data={"kind": kind},
             can_cancel=True,
-            poll_after_seconds=_poll_seconds(kind) if is_running else 0.0,
+            poll_after_seconds=None if is_running else 0.0,
             calls_back=call.callback_url is not None,
         )
 
@@ -174,7 +172,7 @@ class ReplicateProvider:
         """Return what a prediction says, or raise how it failed."""
         status = str(prediction.get("status"))
         if status in _RUNNING:
-            return Running(_progress(prediction.get("logs")), _poll_seconds(kind))
+            return Running(_progress(prediction.get("logs")))
         if status == "succeeded":
             return Finished(_outputs(prediction, kind), upstream_cost=_cost(prediction))
         if status == "failed":
@@ -209,10 +207,6 @@ class ReplicateProvider:
             f"Replicate did not say how it goes ({answer.status}).",
             retry_after_seconds=_later(answer, said),
         )
-
-
-def _poll_seconds(kind: str) -> float:
-    return _POLL_SECONDS.get(kind, _USUAL_POLL_SECONDS)
 
 
 def _outputs(prediction: JsonObject, kind: str) -> tuple[OutputFile, ...]:

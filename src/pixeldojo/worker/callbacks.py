@@ -1,7 +1,9 @@
 """Callbacks of upstreams: whoever proves to be the upstream makes the workers look at a job now.
 
-What a callback says is not used: the check that follows asks the upstream itself. So a callback that comes twice, early
-or for a job that has ended does nothing, and a lost one only costs time. Leaves the signatures to the adapters.
+What a callback says is not used: the check that follows asks the upstream itself. So a callback that comes twice or for
+a job that has ended does nothing, and a lost one only costs time. One that comes while a worker is just putting the job
+aside is noted in the row, where that worker finds it: news and hints are only quicker. Leaves the signatures to the
+adapters.
 """
 
 import asyncio
@@ -14,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 from pixeldojo.core.clock import Clock
 from pixeldojo.core.errors import Forbidden, NotFound, ServiceUnavailable
 from pixeldojo.engine import Engine, Hint
+from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.providers.contract import (
     Callback,
     CallsBack,
@@ -44,12 +47,14 @@ class CallbackDesk:
         *,
         providers: Mapping[str, Provider],
         clients: Mapping[str, HttpClient],
+        claims: JobClaims,
         engine: Engine,
         clock: Clock,
         log: FilteringBoundLogger,
     ) -> None:
         self._callers = {name: found for name, found in providers.items() if isinstance(found, CallsBack)}
         self._clients = clients
+        self._claims = claims
         self._engine = engine
         self._clock = clock
         self._log = log
@@ -82,6 +87,7 @@ class CallbackDesk:
             raise ServiceUnavailable(
                 "The callback's signature cannot be checked now; send it again later.", headers={"Retry-After": "60"}
             ) from error
+        await self._claims.call_for(job_id)
         self._engine.notify(job_id)
         await self._engine.announce(Hint.JOB, job_id)
 

@@ -1,6 +1,6 @@
 """The worker: claims the jobs that hints announce, carries each through its steps, keeps their leases.
 
-A job's pauses are waited out in memory, so that a poll costs no query; one statement renews all leases. A worker
+A job's short pauses are waited out in memory, so that a poll costs no query; in long ones nobody holds it. A worker
 that was paused past its lease finds its fence outdated at the next write and drops the job.
 """
 
@@ -17,7 +17,7 @@ from pixeldojo.engine import Engine
 from pixeldojo.jobs.claims import JobClaims, LeaseLost
 from pixeldojo.jobs.job import Job
 from pixeldojo.jobs.states import Step
-from pixeldojo.worker.outcome import Ended, GoOn, Outcome, Pause
+from pixeldojo.worker.outcome import Ended, GoOn, Outcome, Pause, PutAside
 
 StepFunction = Callable[[Job], Awaitable[Outcome]]
 
@@ -42,6 +42,7 @@ class _Carried:
     task: asyncio.Task[None]
     is_waiting: bool = False
     is_cancel_known: bool = False
+    is_hinted: bool = False
 
 
 class Worker:
@@ -79,7 +80,10 @@ class Worker:
 
     async def take(self, job_id: str) -> None:
         """Take in the job that a hint announced; do nothing when another worker has it or it has ended."""
-        if self._is_stopping or job_id in self._carried or self._waiting_count >= _WAITING_LIMIT:
+        if job_id in self._carried:
+            self._carried[job_id].is_hinted = True
+            return
+        if self._is_stopping or self._waiting_count >= _WAITING_LIMIT:
             return
         self._waiting_count += 1
         try:
@@ -200,11 +204,31 @@ class Worker:
                         return
                     case GoOn(moved):
                         job = moved
-                    case Pause(paused, seconds) if seconds > _LONGEST_WAIT_SECONDS and not changed.is_set():
-                        await self._claims.park(paused, seconds)
+                    case PutAside():
                         return
+                    case Pause(paused, seconds) if seconds > _LONGEST_WAIT_SECONDS and not changed.is_set():
+                        called = await self._park(paused, changed, seconds)
+                        if called is None:
+                            return
+                        job = called
                     case Pause(paused, seconds):
                         job = await self._wait(paused, changed, seconds)
+
+    async def _park(self, job: Job, changed: asyncio.Event, seconds: float) -> Job | None:
+        """Hand the job back until later. Where somebody calls for it meanwhile, return it: its step is due now."""
+        carried = self._carried[job.id]
+        carried.is_hinted = False
+        if not await self._claims.park_unless_called(job, seconds):
+            changed.clear()
+            return await self._claims.reload(job)
+        # Whoever called after that was heard by us, since it is still in our hands, and by no other worker.
+        if not (changed.is_set() or carried.is_hinted):
+            return None
+        changed.clear()
+        taken = await self._claims.claim(job.id, self._owner, self._lease_seconds)
+        if taken is not None:
+            carried.fence = taken.fence
+        return taken
 
     async def _wait(self, job: Job, changed: asyncio.Event, seconds: float) -> Job:
         carried = self._carried[job.id]

@@ -28,4 +28,9 @@ class Ended:
     job: Job
 
 
-Outcome: TypeAlias = GoOn | Pause | Ended
+@dataclass(frozen=True, slots=True)
+class PutAside:
+    """The job stands in the table until its time comes or somebody calls for it; nobody holds it."""
+
+
+Outcome: TypeAlias = GoOn | Pause | PutAside | Ended

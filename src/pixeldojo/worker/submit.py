@@ -5,7 +5,7 @@ resubmit-safe gets the same attempt again; any other job ends `upstream_unknown`
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from structlog.typing import FilteringBoundLogger
 
@@ -14,7 +14,6 @@ from pixeldojo.catalog.schema import Model
 from pixeldojo.core.clock import Clock
 from pixeldojo.core.errors import JobFailure, JobFailureCode, NotFound
 from pixeldojo.core.ids import IdKind, new_id
-from pixeldojo.core.json_types import JsonValue
 from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.job import Job
 from pixeldojo.jobs.states import Step
@@ -28,10 +27,12 @@ from pixeldojo.providers.contract import (
     UpstreamErrorKind,
 )
 from pixeldojo.worker.collect import CollectStep
+from pixeldojo.worker.handle import Handle
 from pixeldojo.worker.handover import MediaHandover
 from pixeldojo.worker.inputs import InputCollector, InputNotReady, UnusableInput
 from pixeldojo.worker.outage import through_outage
 from pixeldojo.worker.outcome import Ended, GoOn, Outcome, Pause
+from pixeldojo.worker.patience import Patience
 from pixeldojo.worker.route import Route, Router, build_call, next_turn
 
 # Refusals before acceptance that are worth another try: how often each upstream is asked.
@@ -59,6 +60,7 @@ class SubmitStep:
         handover: MediaHandover,
         router: Router,
         collect: CollectStep,
+        patience: Patience,
         clients: Mapping[str, HttpClient],
         clock: Clock,
         log: FilteringBoundLogger,
@@ -71,6 +73,7 @@ class SubmitStep:
         self._handover = handover
         self._router = router
         self._collect = collect
+        self._patience = patience
         self._clients = clients
         self._clock = clock
         self._log = log
@@ -146,8 +149,13 @@ class SubmitStep:
             return await self._refused(job, error, route, routes)
         if isinstance(answer, Finished):
             return await self._collect.collect(job, answer)
-        handle = _operation_json(answer, route)
-        return GoOn(await through_outage(self._clock, lambda: self._claims.accept(job, handle, answer.id)))
+        return await self._accepted(job, answer, route)
+
+    async def _accepted(self, job: Job, operation: Operation, route: Route) -> Outcome:
+        handle = Handle(route.provider.name, operation, self._clock.now()).to_json()
+        held = await through_outage(self._clock, lambda: self._claims.accept(job, handle, operation.id))
+        seconds = self._patience.before_first_look(held, operation, self._clock.now())
+        return Pause(held, seconds) if seconds else GoOn(held)
 
     async def _begin(self, job: Job, attempt_id: str, route: Route) -> Job:
         """Write down that the upstream is about to be called."""
@@ -248,10 +256,6 @@ def _reason_to_end(job: Job, clock: Clock) -> JobFailure | None:
     if clock.now() >= job.deadline_at:
         return JobFailure(JobFailureCode.TIMEOUT, "No upstream took the job in time. You were not charged.")
     return None
-
-
-def _operation_json(operation: Operation, route: Route) -> dict[str, JsonValue]:
-    return {**asdict(operation), "provider": route.provider.name}
 
 
 def _pause_seconds(failures: int) -> float:

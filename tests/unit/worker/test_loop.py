@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 from tests.stores import BASE_URL, LEASE_SECONDS, RETENTION
 from tests.unit.worker.faulty import Fault, away
-from tests.unit.worker.workshop import Workshop, finished, refused
+from tests.unit.worker.workshop import Workshop, accepted, finished, refused
 
 from pixeldojo.accounts.keys import ApiKey
 from pixeldojo.engine import open_engine
@@ -114,7 +114,7 @@ async def test_hints_that_wait_for_a_slot_do_not_pile_up(shop: Workshop, key: Ap
 # Leases
 
 
-async def test_all_leases_are_renewed_in_one_statement(shop: Workshop, key: ApiKey, statements: Sequence[str]) -> None:
+async def test_leases_are_renewed_together(shop: Workshop, key: ApiKey, statements: Sequence[str]) -> None:
     worker = shop.worker()
     ids = [await shop.submit(key) for _ in range(5)]
     shop.upstream.to_check = [Running(poll_after_seconds=30.0) for _ in ids]
@@ -126,7 +126,7 @@ async def test_all_leases_are_renewed_in_one_statement(shop: Workshop, key: ApiK
     before = len(statements)
     shop.clock.advance(LEASE_SECONDS / 3)
     await shop.clock.until_sleeping(6)
-    assert [line.split()[0] for line in statements[before:]] == ["UPDATE"]
+    assert [line.split()[0] for line in statements[before:]] == ["SELECT", "UPDATE"]
     for job_id in ids:
         lease = (await shop.job(job_id)).lease_until
         assert lease is not None
@@ -324,7 +324,7 @@ async def test_jobs_that_only_wait_are_given_back_before_calls_are_waited_for(sh
     gate = Gate()
     worker = shop.worker()
     waiting, calling = await shop.submit(key), await shop.submit(key)
-    shop.upstream.to_submit = [Operation("up_1"), gate.submit]
+    shop.upstream.to_submit = [accepted(), gate.submit]
     shop.upstream.to_check = [Running(poll_after_seconds=30.0)]
     await worker.take(waiting)
     await shop.clock.until_sleeping()
@@ -348,7 +348,7 @@ async def test_a_call_under_way_is_finished_and_the_job_given_back(shop: Worksho
     async def accept() -> Operation:
         is_reached.set()
         await may_go_on.wait()
-        return Operation("up_1")
+        return accepted()
 
     worker = shop.worker()
     job_id = await shop.submit(key)
@@ -387,7 +387,7 @@ async def test_what_another_can_do_again_is_not_waited_for(shop: Workshop, key: 
 
     worker = shop.worker()
     job_id = await shop.submit(key)
-    shop.upstream.to_submit = [Operation("up_1")]
+    shop.upstream.to_submit = [accepted()]
     shop.upstream.to_check = [never]
     await worker.take(job_id)
     async with asyncio.timeout(10):

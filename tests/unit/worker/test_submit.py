@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 from tests.unit.worker.faulty import Fault, away
-from tests.unit.worker.workshop import ScriptedProvider, Workshop, finished, refused
+from tests.unit.worker.workshop import ScriptedProvider, Workshop, accepted, finished, refused
 
 from pixeldojo.accounts.keys import ApiKey, KeyMode
 from pixeldojo.jobs import store
@@ -47,7 +47,7 @@ async def test_the_call_is_written_down_before_the_upstream_hears_of_it(shop: Wo
             [attempt] = await store.list_attempts(connection, job_id)
         assert attempt["id"] == job.attempt_id == shop.upstream.calls[0].attempt_id
         assert (attempt["provider"], attempt["endpoint"], attempt["outcome"]) == ("sandbox", "picture", None)
-        return Operation("up_1")
+        return accepted()
 
     shop.upstream.to_submit = [look]
     await shop.carry(job_id)
@@ -59,8 +59,9 @@ async def test_the_handle_is_kept_as_the_upstream_gave_it(shop: Workshop, key: A
     given = Operation("up_7", {"token": [1, {"a": None}]}, can_cancel=True, poll_after_seconds=3.0)
     shop.upstream.to_submit = [given]
     shop.upstream.to_check = [Running()]
-    job = await shop.carry(job_id, pauses=1)
+    job = await shop.carry(job_id, pauses=2)
     assert job.step == Step.CHECK
+    assert shop.pauses[0] == 3.0
     assert shop.upstream.checked == [given]
     assert await shop.attempts(job_id) == [("sandbox", "accepted")]
 
@@ -256,7 +257,7 @@ async def test_a_handle_is_not_lost_when_the_database_is_away(shop: Workshop, ke
 
     async def accept() -> Operation:
         shop.break_writes(*[Fault(away(), is_kept)] * 2)
-        return Operation("up_1")
+        return accepted()
 
     shop.upstream.to_submit = [accept]
     carrying = asyncio.create_task(shop.carry(job_id))

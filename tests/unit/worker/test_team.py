@@ -6,7 +6,7 @@ import pytest
 from tests.stores import LEASE_SECONDS
 from tests.unit.worker.faulty import Fault, away
 from tests.unit.worker.receivers import HOOK, ScriptedReceivers, deliverer, of_job
-from tests.unit.worker.workshop import Workshop
+from tests.unit.worker.workshop import Workshop, accepted
 
 from pixeldojo.accounts.keys import ApiKey
 from pixeldojo.engine import Hint
@@ -70,7 +70,7 @@ async def test_calls_under_way_keep_their_leases_while_the_team_stops(
     async def accept() -> Operation:
         is_reached.set()
         await may_go_on.wait()
-        return Operation("up_1")
+        return accepted()
 
     shop.upstream.to_submit = [accept]
     staff.team.start()

@@ -57,6 +57,7 @@ from pixeldojo.worker.inputs import InputCollector
 from pixeldojo.worker.loop import StepFunction, Worker
 from pixeldojo.worker.media_files import MediaFiles
 from pixeldojo.worker.outcome import Ended, GoOn, Pause
+from pixeldojo.worker.patience import Patience
 from pixeldojo.worker.route import Router
 from pixeldojo.worker.submit import SubmitStep
 from pixeldojo.worker.sweep import Sweep
@@ -105,6 +106,11 @@ def finished(*contents: bytes) -> Finished:
     return Finished(tuple(OutputFile(content=content) for content in contents or (picture(),)))
 
 
+def accepted(upstream_id: str = "up_1", data: JsonObject | None = None, *, can_cancel: bool = False) -> Operation:
+    """Return the answer of an upstream that took the work and may be done at once."""
+    return Operation(upstream_id, data or {}, can_cancel=can_cancel, poll_after_seconds=0.0)
+
+
 def refused(kind: UpstreamErrorKind, *, later: float | None = None, is_final: bool = False) -> UpstreamError:
     """Return a refusal; its message is the kind."""
     return UpstreamError(kind, f"because: {kind}", retry_after_seconds=later, is_final=is_final)
@@ -126,7 +132,8 @@ class ScriptedProvider:
 
     async def submit(self, call: Call, http: HttpClient) -> Operation | Finished:
         self.calls.append(call)
-        operation = Operation(f"up_{len(self.calls)}", {"attempt": call.attempt_id}, can_cancel=self.can_cancel)
+        data: JsonObject = {"attempt": call.attempt_id}
+        operation = accepted(f"up_{len(self.calls)}", data, can_cancel=self.can_cancel)
         return await _play(self.to_submit, operation)
 
     async def check(self, operation: Operation, http: HttpClient) -> Running | Finished:
@@ -290,6 +297,7 @@ class Workshop:
         """Return the steps, as of a process that has just started."""
         claims, files = self.stores.claims, self.files()
         collect = CollectStep(catalog=self.catalog, claims=claims, files=files, clock=self.clock, log=self.log)
+        patience = Patience(self.catalog)
         submit = SubmitStep(
             catalog=self.catalog,
             claims=claims,
@@ -297,6 +305,7 @@ class Workshop:
             handover=MediaHandover(self.stores.blobs),
             router=Router(self._providers),
             collect=collect,
+            patience=patience,
             clients=self.clients,
             clock=self.clock,
             log=self.log,
@@ -306,6 +315,7 @@ class Workshop:
             claims=claims,
             providers=self._providers,
             collect=collect,
+            patience=patience,
             clients=self.clients,
             clock=self.clock,
             log=self.log,
