@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,20 @@ async def test_slow_takes_its_time(bench: Bench) -> None:
     bench.clock.advance(29)
     assert isinstance(await bench.sandbox.check(operation, HTTP), Running)
     bench.clock.advance(1)
+    assert isinstance(await bench.sandbox.check(operation, HTTP), Finished)
+
+
+async def test_a_node_whose_clock_is_behind_a_little_shows_no_progress_below_nothing(bench: Bench) -> None:
+    operation = await bench.submit(call())
+    bench.clock.set_back(timedelta(seconds=2))
+    running = await bench.sandbox.check(operation, HTTP)
+    assert isinstance(running, Running)
+    assert (running.progress, running.poll_after_seconds) == (0.0, pytest.approx(0.05))
+
+
+async def test_a_clock_that_was_set_back_is_not_waited_for(bench: Bench) -> None:
+    operation = await bench.submit(call())
+    bench.clock.set_back(timedelta(hours=1))
     assert isinstance(await bench.sandbox.check(operation, HTTP), Finished)
 
 

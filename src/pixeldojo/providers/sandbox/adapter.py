@@ -7,6 +7,7 @@ each paid call once, however often the same attempt is repeated.
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import datetime
@@ -30,6 +31,7 @@ from pixeldojo.providers.sandbox.plan import CannotDraw, plan_order, read_prompt
 from pixeldojo.providers.sandbox.rehearsal import Rehearsal, find_rehearsal
 
 _HANGING_POLL_SECONDS = 1.0
+_LARGEST_SKEW_SECONDS = 5.0
 _NOT_MEDIA = b"<!doctype html><title>502 Bad Gateway</title><h1>502 Bad Gateway</h1>\n"
 
 _MESSAGES = {
@@ -191,7 +193,9 @@ class SandboxProvider:
 
     def _elapsed_seconds(self, operation: Operation) -> float:
         accepted_at = datetime.fromisoformat(cast(str, operation.data["accepted_at"]))
-        return (self._clock.now() - accepted_at).total_seconds()
+        elapsed = (self._clock.now() - accepted_at).total_seconds()
+        # More than nodes may differ by: the clock was set back, and pretended time is not worth waiting for that long.
+        return math.inf if elapsed < -_LARGEST_SKEW_SECONDS else max(0.0, elapsed)
 
 
 def _rehearsal(call: Call) -> Rehearsal:
