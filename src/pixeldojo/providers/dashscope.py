@@ -6,7 +6,6 @@ cancelled only while it waits. There are no callbacks but through EventBridge, s
 `data:` URIs where they are pictures; other files are uploaded to the service's own storage, for the one model.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -88,7 +87,7 @@ class DashscopeProvider:
         headers = dict(self._headers)
         if not is_at_once:
             headers["x-dashscope-async"] = "enable"
-        if '"oss://' in json.dumps(call.arguments):
+        if _names_stored_file(call.arguments):
             headers["x-dashscope-ossresourceresolve"] = "enable"
         answer = await http.request(
             "POST",
@@ -209,6 +208,14 @@ class DashscopeProvider:
             f"DashScope did not say how it goes ({answer.status}).",
             retry_after_seconds=retry_after_seconds(answer),
         )
+
+
+def _names_stored_file(value: JsonValue) -> bool:
+    if isinstance(value, str):
+        return value.startswith("oss://")
+    if isinstance(value, Mapping):
+        return any(_names_stored_file(member) for member in value.values())
+    return isinstance(value, Sequence) and any(_names_stored_file(item) for item in value)
 
 
 def _object(value: JsonValue) -> JsonObject:
