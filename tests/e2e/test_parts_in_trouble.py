@@ -21,8 +21,8 @@ _DROPPED = "job dropped: another has it, or it has ended"
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
-    """A cluster with one API node; each trial brings its own workers."""
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+    """A cluster with one API node, and workers as the trials need them."""
     receiver = Receiver()
     try:
         with open_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
@@ -31,24 +31,19 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
         receiver.close()
 
 
-@pytest.fixture
-def trial(whole: Trial) -> Iterator[Trial]:
-    yield whole
-    whole.abandon()
-
-
 def test_every_message_is_lost(trial: Trial) -> None:
     trial.submit_some(3)
     trial.cluster.broker.forget()
-    trial.work()
+    trial.worker()
     trial.finish()
 
 
 def test_every_message_comes_three_times_to_two_workers(trial: Trial) -> None:
+    trial.end_workers()
     job_ids = trial.submit_some(5, " [sandbox: twice]")
     assert trial.cluster.broker.repeat_messages(2) >= len(job_ids)
-    trial.work()
-    trial.work()
+    trial.worker()
+    trial.worker(2)
     trial.finish()
     assert {trial.job(job_id)["status"] for job_id in job_ids} == {"completed"}
 
@@ -59,27 +54,27 @@ def test_every_message_comes_three_times_to_two_workers(trial: Trial) -> None:
         # Nobody can know whether the call was made, so nobody makes it again; that it is made late costs nobody twice.
         ("pixeldojo.jobs.claims:JobClaims.begin_submit", "after", "upstream_unknown"),
         ("pixeldojo.providers.fal:FalProvider.submit", "after", "upstream_unknown"),
-        ("pixeldojo.providers.fal:FalProvider.check", "after", None),
-        ("pixeldojo.blobs:Blobs.put", "after", None),
         ("pixeldojo.jobs.claims:JobClaims.complete", "before", None),
     ],
     ids=lambda value: str(value).rpartition(":")[2],
 )
 def test_a_worker_wakes_after_its_lease(trial: Trial, target: str, moment: str, ending: str | None) -> None:
-    sleeper = trial.work(*_CRASHING, target, moment, "1", "SIGSTOP", "worker")
+    trial.end_workers()
+    sleeper = trial.cluster.add_worker(*_CRASHING, target, moment, "1", "SIGSTOP", "worker")
     job_id = trial.submit("live")
     eventually(lambda: is_suspended(sleeper), what=f"the worker is suspended\n{sleeper.log[-3000:]}")
-    trial.work()
+    trial.worker()
     before = trial.until_ended(job_id)
     wake(sleeper)
     trial.until_said(sleeper, _DROPPED)
     assert trial.job(job_id) == before, "a worker without a lease wrote something"
     assert before["error_code"] == ending
+    sleeper.kill()
     trial.finish()
 
 
 def test_the_database_is_restarted(trial: Trial) -> None:
-    trial.work()
+    trial.worker()
     job_ids = trial.submit_some(4, " [sandbox: slow=1]")
     trial.cluster.database.server.crash()
     api = trial.cluster.apis[0]
@@ -96,7 +91,7 @@ def test_the_database_is_restarted(trial: Trial) -> None:
 
 
 def test_the_broker_is_away(trial: Trial) -> None:
-    worker = trial.work()
+    worker = trial.worker()
     in_hand = trial.submit("test", " [sandbox: slow=2]")
     eventually(lambda: trial.job(in_hand)["step"] == "check", what=f"the job is in hand\n{worker.log[-3000:]}")
     waiting = trial.submit("live")
@@ -144,9 +139,11 @@ def _mounted(folder: Path, options: str) -> Iterator[None]:
 def test_the_media_store_takes_nothing(trial: Trial, why: str) -> None:
     folder = trial.cluster.blobs / "assets"
     folder.mkdir(exist_ok=True)
+    worker = trial.worker()
     hurt = {"no folder": _no_folder(folder), "full": _mounted(folder, "size=4k"), "read-only": _mounted(folder, "ro")}
     with hurt[why]:
-        worker = trial.work()
+        if why == "full":
+            (folder / "filler").write_bytes(b"\0" * 4096)
         job_ids = trial.submit_some(1)
         for job_id in job_ids:
             eventually(partial(_has_failed_to_copy, worker, job_id), what=f"the output of {job_id} is refused")

@@ -37,11 +37,17 @@ class Trial:
         """Have so many jobs of each mode accepted; the mood is of those that the sandbox does."""
         return [self.submit(mode, mood if mode == "test" else "") for _ in range(count) for mode in ("test", "live")]
 
-    def work(self, *command: str) -> Server:
-        """Start a worker that ends with the trial."""
-        worker = self.cluster.add_worker(*command)
-        self._workers.append(worker)
-        return worker
+    def worker(self, number: int = 1) -> Server:
+        """Return a worker that works, and goes on with the next trial: the first, or one of several."""
+        while len(self._workers) < number:
+            self._workers.append(self.cluster.add_worker())
+        return self._workers[number - 1]
+
+    def end_workers(self) -> None:
+        """Leave what is submitted next to workers that are started later."""
+        for worker in self._workers:
+            worker.kill()
+        self._workers.clear()
 
     def job(self, job_id: str) -> dict[str, object]:
         """Return how a job stands and what it was charged."""
@@ -60,16 +66,7 @@ class Trial:
         eventually(lambda: words in worker.log, seconds=60, what=f"{words!r} is logged:\n{worker.log[-3000:]}")
 
     def finish(self) -> None:
-        """Wait for the work to be done, prove what must hold, and end the trial's workers."""
-        try:
-            self.cluster.until_all_ended(seconds=90)
-            wrong = [claim for claim in prove(self.cluster, self.receiver, self.accepted) if claim.wrong]
-            assert not wrong, "\n".join(map(str, wrong)) + self.cluster.complaints()
-        finally:
-            self.abandon()
-
-    def abandon(self) -> None:
-        """End the trial's workers."""
-        for worker in self._workers:
-            worker.kill()
-        self._workers.clear()
+        """Wait for the work to be done, and prove what must hold."""
+        self.cluster.until_all_ended(seconds=90)
+        wrong = [claim for claim in prove(self.cluster, self.receiver, self.accepted) if claim.wrong]
+        assert not wrong, "\n".join(map(str, wrong)) + self.cluster.complaints()
