@@ -103,7 +103,7 @@ async def test_pictures_are_those_that_moderation_left() -> None:
     ],
 )
 async def test_a_clip_that_is_not_done(status: int, body: bytes, progress: float | None) -> None:
-    assert await _checked(status, body) == Running(progress, 2.0)
+    assert await _checked(status, body) == Running(progress)
 
 
 @pytest.mark.parametrize("status", ["done", None])

@@ -50,7 +50,6 @@ from pixeldojo.providers.forms import split_data_uri
 _OPERATIONS: Final = ":predictLongRunning"
 _PICTURE_SECONDS: Final = 300.0
 _SUBMIT_SECONDS: Final = 60.0
-_POLL_SECONDS: Final = 5.0
 _CONTENT_MEMBERS: Final = ("data", "bytesBase64Encoded")
 
 _OPERATION = re.compile(r"models/[A-Za-z0-9._-]{1,100}/operations/([A-Za-z0-9_-]{1,100})")
@@ -109,7 +108,6 @@ class GoogleProvider:
         return Operation(
             id=_read_operation(accepted),
             data={"model": call.endpoint.removesuffix(_OPERATIONS)},
-            poll_after_seconds=_POLL_SECONDS,
             calls_back=call.callback_url is not None,
         )
 
@@ -122,7 +120,7 @@ class GoogleProvider:
         told = read_object(answer)
         done = told.get("done", False)
         if done is False:
-            return Running(poll_after_seconds=_POLL_SECONDS)
+            return Running()
         if done is not True:
             raise UpstreamError(UpstreamErrorKind.UNKNOWN, "Google answered with a state that is not known.")
         error = told.get("error")

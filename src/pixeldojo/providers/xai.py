@@ -35,7 +35,6 @@ from pixeldojo.providers.contract import (
 
 _IMAGES: Final = "images/"
 _IMAGE_SECONDS: Final = 300.0
-_POLL_SECONDS: Final = 2.0
 
 # Texts, for no code tells these from other faults of a request.
 _REFUSAL = re.compile(r"moderation|violates .{0,40}guidelines|safety_check|safety check", re.IGNORECASE)
@@ -68,7 +67,7 @@ class XaiProvider:
         accepted = read_object(answer)
         if is_image:
             return _pictures(accepted)
-        return Operation(id=read_id(accepted, "request_id"), poll_after_seconds=_POLL_SECONDS)
+        return Operation(id=read_id(accepted, "request_id"))
 
     async def check(self, operation: Operation, http: HttpClient) -> Running | Finished:
         """Ask for the clip; a 202 need not have a body."""
@@ -151,7 +150,7 @@ def _running(told: JsonObject) -> Running:
     percent = told.get("progress")
     if not isinstance(percent, int | float) or isinstance(percent, bool) or not 0 <= percent <= 100:
         percent = None
-    return Running(None if percent is None else percent / 100, _POLL_SECONDS)
+    return Running(None if percent is None else percent / 100)
 
 
 def _sentence(body: JsonObject) -> JsonValue:
