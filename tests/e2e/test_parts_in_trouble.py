@@ -75,7 +75,7 @@ def test_a_worker_wakes_after_its_lease(trial: Trial, target: str, moment: str, 
 
 def test_the_database_is_restarted(trial: Trial) -> None:
     trial.worker()
-    job_ids = trial.submit_some(4, " [sandbox: slow=1]")
+    job_ids = trial.submit_some(2, " [sandbox: slow=2]")
     trial.cluster.database.server.crash()
     api = trial.cluster.apis[0]
     refused = trial.ask("test", "while-the-database-is-away")
