@@ -86,8 +86,8 @@ def test_the_database_is_restarted(trial: Trial) -> None:
     eventually(lambda: call("GET", f"{api.url}/readyz").status == 200, what="the API is ready again")
     assert trial.ask("test", "while-the-database-is-away").status == 202
     trial.finish()
-    # What an upstream had not been asked for yet, or had accepted, is not lost.
-    assert [trial.job(job_id)["status"] for job_id in job_ids].count("completed") >= len(job_ids) // 2
+    # The sandbox can be asked again; of the others, one whose answer was lost in that moment may end unknown.
+    assert {trial.job(job_id)["status"] for job_id in job_ids[::2]} == {"completed"}
 
 
 def test_the_broker_is_away(trial: Trial) -> None:
