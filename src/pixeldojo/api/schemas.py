@@ -263,7 +263,7 @@ SCHEMAS: dict[str, Schema] = {
             "required": {"type": "boolean"},
             "description": {"type": "string"},
             "default": said({}, "What counts where it is left out."),
-            "enum": said({"type": "array"}, "The only values."),
+            "enum": said({"type": "array", "items": {}}, "The only values."),
             "minimum": {"type": "number"},
             "maximum": {"type": "number"},
             "multipleOf": {"type": "number"},

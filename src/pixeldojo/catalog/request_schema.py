@@ -68,7 +68,10 @@ def full_description(parameter: Parameter) -> str:
     """Return the parameter's sentence, and what its kind of value and its place add to it."""
     words = parameter.description
     if parameter.media:
-        words += f" An https URL or a data: URI of {'an' if parameter.media[0] in 'aeiou' else 'a'} {parameter.media}."
+        article = "an" if parameter.media[0] in "aeiou" else "a"
+        words += (
+            f" An https URL, a data: URI or the url of an upload (POST /api/v1/files) of {article} {parameter.media}."
+        )
     if parameter.applies_when:
         words += f" Only when {describe(parameter.applies_when)}."
     return words
@@ -130,12 +133,10 @@ def _when(rule: WhenRule, known: Mapping[str, Parameter]) -> dict[str, JsonValue
 
 def _applies(parameter: Parameter, known: Mapping[str, Parameter]) -> dict[str, JsonValue]:
     assert parameter.applies_when is not None
-    present: JsonObject = {"required": [parameter.name]}
-    return {
-        "if": _condition(parameter.applies_when, known),
-        "then": present if parameter.required else True,
-        "else": {"not": _given(parameter.name, known)},
-    }
+    clause: dict[str, JsonValue] = {"if": _condition(parameter.applies_when, known)}
+    if parameter.required:
+        clause["then"] = {"required": [parameter.name]}
+    return {**clause, "else": {"not": _given(parameter.name, known)}}
 
 
 def _condition(condition: Condition, known: Mapping[str, Parameter]) -> JsonObject:
