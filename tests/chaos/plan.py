@@ -59,7 +59,9 @@ _KINDS: Final = (
     _Kind(2, Trouble.CRASH, "database", (0.0, 3.0)),
     _Kind(2, Trouble.CRASH, "broker", (0.0, 4.0)),
 )
-_LONGEST_PAUSE: Final = 1.6
+# Seconds between two blows. A node takes some seconds of a processor to start: hit more often, none would ever work.
+_PAUSE: Final = (1.0, 5.0)
+_FIRST_PAUSE: Final = (0.2, 1.6)
 # The beginning of every plan: however short, it has the blows that matter most.
 _ALWAYS: Final = (0, 1, 6, 7, 3)
 
@@ -80,4 +82,4 @@ def _draw(random: Random, seconds: float, counts: dict[str, int]) -> Iterator[Bl
             # A second after its return, so that it has begun to work again.
             busy_until[kind.part, number] = at + lasts + 1.0
             yield Blow(round(at, 2), kind.trouble, kind.part, number, round(lasts, 2))
-        at += random.uniform(0.2, _LONGEST_PAUSE)
+        at += random.uniform(*(_FIRST_PAUSE if first else _PAUSE))
