@@ -33,6 +33,11 @@ def fitting(model: Model, rule: Rule) -> Inputs:
     return _settled(model, wish, model.rules)
 
 
+def holding(model: Model, given: Mapping[str, JsonValue]) -> Inputs:
+    """Return an input with these values that keeps every rule, if there is one."""
+    return _settled(model, Wish(given), model.rules)
+
+
 def breaking(model: Model, rule: Rule) -> Iterator[tuple[Inputs, tuple[str, ...]]]:
     """Give inputs that break the rule, one for each way, with words that must tell so."""
     others = [other for other in model.rules if other is not rule]

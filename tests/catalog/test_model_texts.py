@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from jsonschema_rs import Draft202012Validator
+from tests.catalog.rule_inputs import holding
 from tests.catalog.strategies import MODELS
 from tests.catalog.test_llm_texts import FACTS
 
@@ -19,6 +20,7 @@ from pixeldojo.catalog.request_schema import MEDIA_PATTERN, NUMBER_MAXIMUM
 from pixeldojo.catalog.schema import Model
 from pixeldojo.catalog.wording import example_cost, price_table, rule_sentences
 from pixeldojo.core.errors import ValidationError
+from pixeldojo.core.json_types import JsonValue
 
 every_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
 _PARAMETER = re.compile(r"(?P<indent> *)- `(?P<name>[a-z0-9_]+)` \((?P<facts>.+?)\): (?P<words>\S.*)")
@@ -104,36 +106,46 @@ def test_the_example_is_a_request_that_is_accepted_at_the_price_told(model: Mode
 
 
 @every_model
-def test_the_price_table_is_what_is_charged(model: Model) -> None:
+def test_the_price_table_is_what_is_charged_and_offers_what_can_be_bought(model: Model) -> None:
     table = price_table(model)
     shown = [[cell.strip() for cell in line.strip("|").split("|")] for line in _table(model)]
     assert shown == [list(table.columns), ["---"] * len(table.columns), *[list(row) for row in table.rows]]
-    tried = 0
     for value, *amounts in table.rows:
         for column, amount in zip(table.columns[1:], amounts, strict=True):
-            tried += _is_charged(model, value, column, amount)
-    assert tried, "no row of the table could be tried"
+            content = holding(model, _chosen(model, value, column))
+            if amount == "—":
+                with pytest.raises(ValidationError):
+                    read_input(model, content)
+            else:
+                quote = quote_price(model, read_input(model, content))
+                assert Decimal(amount) * 1000 == (quote.rate_millicredits or quote.unit_millicredits), (value, column)
+
+
+def test_what_the_list_of_prices_names_and_no_upstream_makes_is_not_offered() -> None:
+    tables = {model.id: price_table(model) for model in MODELS}
+    bare = {(name, row[0]) for name, table in tables.items() for row in table.rows if "—" in row}
+    assert bare >= {("hailuo-standard", "1080p"), ("hailuo-fast", "1080p")}
+    assert tables["hailuo-standard"].rows == (("768p", "8", "12"), ("1080p", "12", "—"))
+    assert all(("—" in " ".join(table.notes)) == any("—" in row for row in table.rows) for table in tables.values())
 
 
 def _table(model: Model) -> list[str]:
     return [line for line in sections(model_text(model, FACTS))["Price"] if line.startswith("|")]
 
 
-def _is_charged(model: Model, value: str, column: str, amount: str) -> bool:
-    """Compare one cell with the quote of the example with that value; False where the example cannot take it."""
-    changed: dict[str, Any] = {}
-    if value not in {"a request", "a second"} and (by := re.search(r"`(\w+)`", price_table(model).columns[0])):
-        changed[by[1]] = value
+def _chosen(model: Model, value: str, column: str) -> dict[str, JsonValue]:
+    """Return the values of parameters that a cell of the table stands for."""
+    texts: dict[str, str] = {}
+    if by := re.fullmatch(r"`(\w+)`", price_table(model).columns[0]):
+        texts[by[1]] = value
     if seconds := re.fullmatch(r"credits for `(\w+)` (\d+)", column):
-        changed[seconds[1]] = int(seconds[2])
-    try:
-        quote = quote_price(model, read_input(model, {**model.example, **changed}))
-    except ValidationError:
-        # Where there is no price, the request is refused; elsewhere, a rule may ask for more than the example has.
-        return amount == "-"
-    charged = quote.rate_millicredits or quote.unit_millicredits
-    assert Decimal(amount) * 1000 == charged, (value, column)
-    return True
+        texts[seconds[1]] = seconds[2]
+    return {name: _option(model, name, text) for name, text in texts.items()}
+
+
+def _option(model: Model, name: str, text: str) -> JsonValue:
+    (option,) = [option for option in model.known[name].enum or () if str(option) == text]
+    return option
 
 
 @every_model

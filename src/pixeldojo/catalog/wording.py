@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from pixeldojo.catalog.conditions import describe, either, joined
+from pixeldojo.catalog.conditions import Scalar, describe, either, joined
 from pixeldojo.catalog.inputs import read_input
 from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.price import quote_price
@@ -22,12 +22,21 @@ from pixeldojo.catalog.price_rules import (
     PerSecondPrice,
 )
 from pixeldojo.catalog.request_schema import ITEMS_MAXIMUM, TEXT_MAXIMUM
-from pixeldojo.catalog.rules import AreaRule, ChooseRule, Rule, SameLengthRule, TotalRule, WhenRule
+from pixeldojo.catalog.rules import (
+    AreaRule,
+    ChooseRule,
+    Rule,
+    SameLengthRule,
+    TotalRule,
+    WhenRule,
+    breaches,
+    names,
+)
 from pixeldojo.catalog.schema import Model
 from pixeldojo.core.money import MILLICREDITS_PER_CREDIT, credits_text
 
 _KINDS: Final = {"image": "an image", "video": "a video", "audio": "an audio file", "model3d": "a 3D model"}
-_NOT_OFFERED: Final = "-"
+_NOT_OFFERED: Final = "—"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,7 @@ class PriceTable:
 
     Attributes:
         columns: The headings; the first is what the price depends on.
-        rows: Amounts in credits, as text; `-` where there is no such output.
+        rows: Amounts in credits, as text; `—` where the model makes no such output.
         notes: Sentences on what the table cannot show: which seconds count, what multiplies.
     """
 
@@ -80,7 +89,7 @@ def price_table(model: Model) -> PriceTable:
             notes += _areas(rule)
             return PriceTable((f"`{rule.by}`", f"credits for {kind}"), rows, tuple(notes))
         case ByResolutionAndDurationPrice():
-            return _matrix(rule, tuple(notes))
+            return _matrix(model, rule, tuple(notes))
     assert_never(rule)
 
 
@@ -185,11 +194,27 @@ def _areas(rule: ByResolutionPrice) -> Iterator[str]:
         yield f"With {sides} given, the smallest size that holds their area is charged: {tiers}; beyond, the largest."
 
 
-def _matrix(rule: ByResolutionAndDurationPrice, notes: tuple[str, ...]) -> PriceTable:
+def _matrix(model: Model, rule: ByResolutionAndDurationPrice, notes: tuple[str, ...]) -> PriceTable:
     lengths = tuple(dict.fromkeys(seconds for row in rule.amounts.values() for seconds in row))
-    rows = tuple(
-        (value, *(credits_text(row[seconds]) if seconds in row else _NOT_OFFERED for seconds in lengths))
-        for value, row in rule.amounts.items()
-    )
+    rows = tuple((value, *(_cell(model, rule, value, seconds) for seconds in lengths)) for value in rule.amounts)
     columns = (f"`{rule.by}`", *(f"credits for `{rule.seconds}` {seconds}" for seconds in lengths))
+    if any(_NOT_OFFERED in row for row in rows):
+        notes += (f"{_NOT_OFFERED} is not made, and a request for it is refused.",)
     return PriceTable(columns, rows, notes)
+
+
+def _cell(model: Model, rule: ByResolutionAndDurationPrice, resolution: str, seconds: str) -> str:
+    """Return the amount; the published list also prices what the model's rules refuse, and that is not offered."""
+    amount = rule.amounts[resolution].get(seconds)
+    chosen = {rule.by: _value(model, rule.by, resolution), rule.seconds: _value(model, rule.seconds, seconds)}
+    decided = [one for one in model.rules if {*names(one)} <= chosen.keys()]
+    if amount is None or any(breaches(one, chosen) for one in decided):
+        return _NOT_OFFERED
+    return credits_text(amount)
+
+
+def _value(model: Model, name: str, text: str) -> Scalar:
+    """Return the value of a parameter that a price writes as text."""
+    options = model.known[name].enum
+    assert options is not None, "the loader lets a price depend on nothing but a parameter with an enum"
+    return next(value for value in options if str(value) == text)
