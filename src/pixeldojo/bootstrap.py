@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from fastapi import FastAPI
 from structlog.typing import FilteringBoundLogger
 
+from pixeldojo import __version__
 from pixeldojo.accounts.key_desk import KeyDesk
 from pixeldojo.api.app import build_app
 from pixeldojo.api.services import Services
@@ -27,10 +28,12 @@ from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.ending import JobEnding
 from pixeldojo.jobs.service import JobsService
 from pixeldojo.jobs.states import Step
+from pixeldojo.jobs.totals.backlog import Backlog
 from pixeldojo.jobs.totals.usage import UsageService
 from pixeldojo.jobs.watch import JobWatch
 from pixeldojo.limiter import Limiter, open_limiter
 from pixeldojo.media.pool import MediaPool
+from pixeldojo.metrics.meters import Meters
 from pixeldojo.net.addresses import AddressPolicy, RefusedAddress
 from pixeldojo.net.client import OutboundClient
 from pixeldojo.net.fetch import Fetcher
@@ -47,7 +50,9 @@ from pixeldojo.worker.handover import MediaHandover
 from pixeldojo.worker.inputs import InputCollector
 from pixeldojo.worker.loop import StepFunction, Worker
 from pixeldojo.worker.media_files import MediaFiles
+from pixeldojo.worker.metered import MeteredClient, metered_step
 from pixeldojo.worker.patience import Patience
+from pixeldojo.worker.proof import LedgerProof
 from pixeldojo.worker.route import Router
 from pixeldojo.worker.sandbox_upstream import SandboxLedger, SandboxStudio
 from pixeldojo.worker.submit import SubmitStep
@@ -63,6 +68,7 @@ class Node:
 
     settings: Settings
     office: Office
+    meters: Meters
     app: FastAPI | None
     team: WorkerTeam | None
 
@@ -74,6 +80,7 @@ class _Parts:
     settings: Settings
     log: FilteringBoundLogger
     clock: Clock
+    meters: Meters
     catalog: Catalog
     policy: AddressPolicy
     http: OutboundClient
@@ -132,13 +139,16 @@ async def open_node(
         if team is not None:
             team.start()
             stack.push_async_callback(team.stop, settings.shutdown_seconds)
-        yield Node(settings, parts.office, app, team)
+            proof = _build_proof(parts)
+            proof.start()
+            stack.push_async_callback(proof.stop)
+        yield Node(settings, parts.office, parts.meters, app, team)
 
 
 async def _open_parts(
     settings: Settings, log: FilteringBoundLogger, policy: AddressPolicy, stack: AsyncExitStack
 ) -> _Parts:
-    clock = SystemClock()
+    clock, meters = SystemClock(), Meters(__version__)
     secret = read_server_secret(settings)
     catalog = load_catalog(compiled=make_data_dir(settings) / "catalog.compiled")
     database = open_database(settings.database_address)
@@ -176,11 +186,15 @@ async def _open_parts(
         settings=settings,
         log=log,
         clock=clock,
+        meters=meters,
         catalog=catalog,
         policy=policy,
         http=http,
         upstreams=upstreams,
-        clients={name: http.for_provider(upstream) for name, upstream in upstreams.items()},
+        clients={
+            name: MeteredClient(name, http.for_provider(upstream), meters, clock)
+            for name, upstream in upstreams.items()
+        },
         blobs=blobs,
         engine=engine,
         limiter=open_limiter(settings.limiter_url or settings.broker_url),
@@ -210,7 +224,13 @@ async def _build_team(parts: _Parts, stack: AsyncExitStack) -> WorkerTeam:
         max_jobs=settings.max_jobs_in_flight,
     )
     deliverer = Deliverer(
-        webhooks=parts.webhooks, accounts=parts.office.accounts, http=parts.http, clock=clock, log=log, owner=owner
+        webhooks=parts.webhooks,
+        accounts=parts.office.accounts,
+        http=parts.http,
+        clock=clock,
+        log=log,
+        meters=parts.meters,
+        owner=owner,
     )
     sweep = Sweep(
         claims=claims,
@@ -222,6 +242,7 @@ async def _build_team(parts: _Parts, stack: AsyncExitStack) -> WorkerTeam:
         log=log,
         every_seconds=settings.sweep_seconds,
     )
+    _watch(parts.meters, worker, pool)
     parts.engine.handle(Hint.JOB, worker.take)
     parts.engine.handle(Hint.DELIVERY, deliverer.take)
     return WorkerTeam(
@@ -233,6 +254,20 @@ async def _build_team(parts: _Parts, stack: AsyncExitStack) -> WorkerTeam:
         webhooks=parts.webhooks,
         pool=pool,
     )
+
+
+def _build_proof(parts: _Parts) -> LedgerProof:
+    def faults() -> AsyncIterator[str]:
+        # The audit is imported when it is first wanted.
+        return parts.office.audit.faults()
+
+    return LedgerProof(faults, parts.meters, parts.clock, parts.log)
+
+
+def _watch(meters: Meters, worker: Worker, pool: MediaPool) -> None:
+    meters.watch("pixeldojo_jobs_in_hand", "Jobs that this process carries.", lambda: worker.job_count)
+    meters.watch("pixeldojo_media_processes_busy", "Media processes at work.", lambda: pool.busy_count)
+    meters.watch("pixeldojo_media_tasks_waiting", "Media tasks that wait for a process.", lambda: pool.waiting_count)
 
 
 def _build_steps(parts: _Parts, claims: JobClaims, pool: MediaPool) -> Mapping[Step, StepFunction]:
@@ -261,6 +296,7 @@ def _build_steps(parts: _Parts, claims: JobClaims, pool: MediaPool) -> Mapping[S
         clients=clients,
         clock=clock,
         log=log,
+        meters=parts.meters,
         callback_base=parts.settings.callback_base,
     )
     check = CheckStep(
@@ -271,13 +307,15 @@ def _build_steps(parts: _Parts, claims: JobClaims, pool: MediaPool) -> Mapping[S
         clients=clients,
         clock=clock,
         log=log,
+        meters=parts.meters,
     )
-    return {
+    steps = {
         Step.SUBMIT: submit.run,
         Step.SUBMITTING: submit.run,
         Step.CHECK: check.run,
         Step.COLLECT: collect.run,
     }
+    return {step: metered_step(step, run, parts.meters, clock) for step, run in steps.items()}
 
 
 def _build_sandbox(parts: _Parts, pool: MediaPool) -> Provider:
@@ -330,6 +368,8 @@ def _build_services(parts: _Parts) -> Services:
         credits=office.credits,
         jobs=jobs,
         usage=UsageService(database, parts.clock),
+        backlog=Backlog(database, parts.clock),
+        meters=parts.meters,
         webhooks=parts.webhooks,
         assets=parts.assets,
         files=parts.files,

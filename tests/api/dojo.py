@@ -25,8 +25,10 @@ from pixeldojo.core.errors import JobFailure, JobFailureCode, NotFound
 from pixeldojo.core.settings import Settings
 from pixeldojo.db.tables import entries, idempotency_keys, jobs
 from pixeldojo.jobs.job import Job
+from pixeldojo.jobs.totals.backlog import Backlog
 from pixeldojo.jobs.totals.usage import UsageService
 from pixeldojo.limiter import open_limiter
+from pixeldojo.metrics.meters import Meters
 from pixeldojo.net.addresses import AddressPolicy, RefusedAddress
 from pixeldojo.providers.sandbox.rehearsal import parse_rehearsal
 
@@ -57,6 +59,8 @@ class Dojo:
             credits=stores.credits,
             jobs=stores.jobs,
             usage=UsageService(stores.database, stores.clock),
+            backlog=Backlog(stores.database, stores.clock),
+            meters=Meters("0.0.0"),
             webhooks=stores.webhooks,
             assets=stores.assets,
             files=stores.files,

@@ -23,7 +23,7 @@ _INSIDES: Final = re.compile(
 )
 _REQUEST_ID: Final = re.compile(r"req_[0-9a-z]{32}")
 _METHODS_WITHOUT_OPERATION: Final = frozenset({404, 405, 429})
-_UNCOUNTED: Final = ("/healthz", "/readyz", "/api/v1/callbacks/")
+_UNCOUNTED: Final = ("/healthz", "/readyz", "/metrics", "/api/v1/callbacks/")
 Schema = dict[str, Any]
 
 

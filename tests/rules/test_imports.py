@@ -24,6 +24,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "blobs": frozenset({"obstore"}),
     "engine": frozenset({"redis", "taskiq", "taskiq_redis"}),
     "limiter": frozenset({"limits", "redis"}),
+    "metrics": frozenset({"prometheus_client"}),
     "net": frozenset({"aiohttp", "yarl"}),
     "media": frozenset({"PIL", "av", "numpy"}),
     "catalog": frozenset({"jsonschema_rs", "pydantic", "pydantic_core", "tomli"}),

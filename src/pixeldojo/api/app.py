@@ -16,6 +16,7 @@ from pixeldojo.api import (
     health,
     jobs,
     keys,
+    metrics,
     models,
     runs,
     texts,
@@ -44,6 +45,8 @@ def build_app(services: Services) -> FastAPI:
     app.state.stopping = asyncio.Event()
     app.state.event_streams = {}
     app.state.readiness = health.Readiness(services)
+    app.state.installation = metrics.InstallationReading(services)
+    app.state.templates = metrics.RouteTemplates(app)
     app.state.idempotency_in_flight = set()
     for resource in (
         models,
@@ -66,6 +69,7 @@ def build_app(services: Services) -> FastAPI:
     app.include_router(assets.router)
     app.include_router(files.downloads)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     install_error_handlers(app, services.log)
     app.add_middleware(RequestFrame, services=services)
     app.state.document = openapi.Document(app, services.catalog, services.settings.base_url)

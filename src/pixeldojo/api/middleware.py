@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pixeldojo.api import assets, files, multipart
 from pixeldojo.api.errors import error_response, unexpected_error
+from pixeldojo.api.metrics import templates_of
 from pixeldojo.api.services import Services
 from pixeldojo.core.errors import PayloadTooLarge
 from pixeldojo.core.ids import IdKind, new_id
@@ -66,12 +67,14 @@ class RequestFrame:
                 self._services.log.exception("request broke", path=scope["path"])
                 if not answer.has_begun:
                     await error_response(unexpected_error(error), request_id)(scope, receive, answer)
+            seconds = self._services.clock.monotonic() - started
+            self._services.meters.request_answered(method, templates_of(scope).of(scope), answer.status, seconds)
             self._services.log.info(
                 "request",
                 method=method,
                 path=scope["path"],
                 status=answer.status,
-                seconds=round(self._services.clock.monotonic() - started, 4),
+                seconds=round(seconds, 4),
             )
         if answer.is_kept_open:
             await self._discard(receive)

@@ -18,8 +18,10 @@ from pixeldojo.core.settings import Settings
 from pixeldojo.credits.service import CreditsService
 from pixeldojo.files.service import FilesService
 from pixeldojo.jobs.service import JobsService
+from pixeldojo.jobs.totals.backlog import Backlog
 from pixeldojo.jobs.totals.usage import UsageService
 from pixeldojo.limiter import Limiter
+from pixeldojo.metrics.meters import Meters
 from pixeldojo.webhooks.service import WebhooksService
 
 ReadinessCheck = Callable[[], Awaitable[None]]
@@ -44,6 +46,8 @@ class Services:
     credits: CreditsService
     jobs: JobsService
     usage: UsageService
+    backlog: Backlog
+    meters: Meters
     webhooks: WebhooksService
     assets: AssetsService
     files: FilesService

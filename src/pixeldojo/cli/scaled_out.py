@@ -1,14 +1,16 @@
 """The nodes that `serve` and `worker` start: one process of many, sharing a database and a broker."""
 
 import asyncio
+from contextlib import AbstractContextManager, nullcontext
 
 import uvloop
 
-from pixeldojo.bootstrap import open_node
+from pixeldojo.bootstrap import Node, open_node
 from pixeldojo.cli.http_server import HttpServer, bind, stop_event
 from pixeldojo.cli.logs import configure_logs
 from pixeldojo.core.errors import ConfigurationError
 from pixeldojo.core.settings import Settings
+from pixeldojo.metrics.listener import metrics_listener
 
 
 def run_api(settings: Settings) -> None:
@@ -66,7 +68,16 @@ async def _serve(settings: Settings) -> None:
 async def _work(settings: Settings) -> None:
     log = configure_logs(settings)
     stopping = stop_event()
-    async with open_node(settings, log, with_api=False, with_worker=True):
-        log.info("working")
-        await stopping.wait()
+    async with open_node(settings, log, with_api=False, with_worker=True) as node:
+        with _shown_metrics(settings, node):
+            log.info("working")
+            await stopping.wait()
     log.info("stopped")
+
+
+def _shown_metrics(settings: Settings, node: Node) -> AbstractContextManager[int | None]:
+    if settings.metrics_port is None:
+        return nullcontext()
+    token = settings.metrics_token
+    secret = None if token is None else token.get_secret_value()
+    return metrics_listener(node.meters.text, settings.host, settings.metrics_port, secret)

@@ -128,6 +128,18 @@ class Settings(BaseSettings):
     media_memory_bytes: int = Field(
         4 * 1024**3, ge=256 * 1024**2, description="Address space one media process may take before it is refused."
     )
+    metrics_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="What Prometheus sends as a bearer token to read /metrics. Without it, /metrics answers only this "
+        "machine, and only while no PUBLIC_URL is set.",
+    )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port, at HOST, where a `worker` shows its own /metrics; 0 takes a free one. Default: none.",
+    )
     first_credits: int = Field(
         1_000, ge=0, description="Sandbox credits that `up` grants the account it creates on first start."
     )

@@ -70,6 +70,7 @@ class MediaPool:
         self._memory_bytes = memory_bytes
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
+        self._task_count = 0
         self._is_closed = False
 
     async def __aenter__(self) -> Self:
@@ -96,13 +97,12 @@ class MediaPool:
             MediaPoolClosed: if the pool is closed.
         """
         request = pickle.dumps((function, arguments))
-        async with self._free:
-            for _ in range(_TRIES):
-                answer = await self._ask(request, timeout_seconds)
-                if answer is not None:
-                    break
-            else:
-                raise MediaTaskFailed("the file made the program that reads it fail; send another one")
+        self._task_count += 1
+        try:
+            async with self._free:
+                answer = await self._ask_until_answered(request, timeout_seconds)
+        finally:
+            self._task_count -= 1
         if answer.error is not None:
             raise answer.error
         return cast(_Result, answer.value)
@@ -117,6 +117,16 @@ class MediaPool:
         """The processes there are now, for the operator."""
         return tuple(sorted(worker.process_id for worker in (*self._idle, *self._busy)))
 
+    @property
+    def busy_count(self) -> int:
+        """How many processes work on a task now."""
+        return len(self._busy)
+
+    @property
+    def waiting_count(self) -> int:
+        """How many tasks wait for a free process now."""
+        return max(0, self._task_count - len(self._busy))
+
     async def close(self) -> None:
         """End every process, the working ones too; returns when none is left."""
         self._is_closed = True
@@ -124,6 +134,13 @@ class MediaPool:
         self._idle.clear()
         self._busy.clear()
         await asyncio.gather(*(worker.end() for worker in workers))
+
+    async def _ask_until_answered(self, request: bytes, timeout_seconds: float) -> "_Answer":
+        for _ in range(_TRIES):
+            answer = await self._ask(request, timeout_seconds)
+            if answer is not None:
+                return answer
+        raise MediaTaskFailed("the file made the program that reads it fail; send another one")
 
     async def _ask(self, request: bytes, timeout_seconds: float) -> "_Answer | None":
         """Return a process's answer; None if it died."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, case, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pixeldojo.db.tables import deliveries, delivery_attempts, jobs
@@ -221,6 +221,20 @@ async def due_delivery_ids(connection: AsyncConnection, now: datetime, limit: in
     turn = func.row_number().over(partition_by=overdue.c.account_id, order_by=overdue.c.next_attempt_at)
     query = select(overdue.c.id).order_by(turn, overdue.c.next_attempt_at).limit(limit)
     return (await connection.execute(query)).scalars().all()
+
+
+async def pending_deliveries(connection: AsyncConnection, now: datetime) -> tuple[int, datetime | None]:
+    """Return how many deliveries of all accounts will be attempted again, and since when the longest overdue waits.
+
+    None where none is due that no living worker holds.
+    """
+    is_free = or_(deliveries.c.lease_owner.is_(None), deliveries.c.lease_until < now)
+    is_overdue = (deliveries.c.next_attempt_at <= now) & is_free
+    query = select(func.count(), func.min(case((is_overdue, deliveries.c.next_attempt_at)))).where(
+        deliveries.c.status == "pending"
+    )
+    count, since = (await connection.execute(query)).one()
+    return count, since
 
 
 async def end_deliveries(connection: AsyncConnection, job_ids: Sequence[str]) -> None:

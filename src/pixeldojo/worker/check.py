@@ -14,6 +14,7 @@ from pixeldojo.core.clock import Clock
 from pixeldojo.core.errors import JobFailure, JobFailureCode
 from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.job import Job
+from pixeldojo.metrics.meters import Meters
 from pixeldojo.providers.contract import (
     CancelOutcome,
     Finished,
@@ -53,6 +54,7 @@ class CheckStep:
         clients: Mapping[str, HttpClient],
         clock: Clock,
         log: FilteringBoundLogger,
+        meters: Meters,
         least_check_seconds: float = _LEAST_CHECK_SECONDS,
     ) -> None:
         """Make the step.
@@ -68,6 +70,7 @@ class CheckStep:
         self._clients = clients
         self._clock = clock
         self._log = log
+        self._meters = meters
         self._least_check_seconds = least_check_seconds
 
     async def run(self, job: Job) -> Outcome:
@@ -113,6 +116,7 @@ class CheckStep:
         self._log.warning(
             "upstream check failed", job_id=job.id, provider=provider.name, kind=error.kind, why=error.message
         )
+        self._meters.upstream_failed(provider.name, "check", error.kind)
         if error.is_final and job.cancel_requested_at is not None:
             return Ended(await self._claims.fail(job, _CANCELED))
         if error.is_final:
@@ -139,6 +143,8 @@ class CheckStep:
                 outcome = await provider.cancel(operation, self._clients[provider.name])
         except (UpstreamError, TimeoutError) as error:
             why = error.message if isinstance(error, UpstreamError) else "no answer in time"
+            kind = error.kind if isinstance(error, UpstreamError) else UpstreamErrorKind.UNAVAILABLE
+            self._meters.upstream_failed(provider.name, "cancel", kind)
             self._log.warning("upstream cancel failed", job_id=job.id, provider=provider.name, why=why)
             return False
         return outcome == CancelOutcome.CANCELED

@@ -18,6 +18,7 @@ from structlog.typing import FilteringBoundLogger
 
 from pixeldojo.accounts.service import AccountsService
 from pixeldojo.core.clock import Clock
+from pixeldojo.metrics.meters import Meters
 from pixeldojo.net.addresses import RefusedAddress
 from pixeldojo.net.client import DeliveryFailed, OutboundClient
 from pixeldojo.providers.contract import HttpAnswer
@@ -133,6 +134,7 @@ class Deliverer:
         http: OutboundClient,
         clock: Clock,
         log: FilteringBoundLogger,
+        meters: Meters,
         owner: str,
         waiting_per_host: int = _WAITING_PER_HOST,
     ) -> None:
@@ -141,6 +143,7 @@ class Deliverer:
         self._http = http
         self._clock = clock
         self._log = log
+        self._meters = meters
         self._owner = owner
         self._waiting_per_host = waiting_per_host
         self._hosts: dict[tuple[str, str], _Host] = {}
@@ -231,6 +234,8 @@ class Deliverer:
         header = None if answer is None else answer.headers.get("retry-after")
         retry_after = retry_after_seconds(header, self._clock.now())
         outcome = await self._webhooks.record(delivery, attempt, retry_after)
+        due_at = delivery.next_attempt_at or started_at
+        self._meters.webhook_attempted(outcome, seconds, (started_at - due_at).total_seconds())
         self._log.info(
             "webhook attempt",
             delivery_id=delivery.id,

@@ -17,6 +17,7 @@ from pixeldojo.core.ids import IdKind, new_id
 from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.job import Job
 from pixeldojo.jobs.states import Step
+from pixeldojo.metrics.meters import Meters
 from pixeldojo.providers.contract import (
     Call,
     Finished,
@@ -64,6 +65,7 @@ class SubmitStep:
         clients: Mapping[str, HttpClient],
         clock: Clock,
         log: FilteringBoundLogger,
+        meters: Meters,
         callback_base: str | None = None,
     ) -> None:
         """Make the step; `clients` are the upstreams', by provider, each trusting its own origin alone."""
@@ -77,6 +79,7 @@ class SubmitStep:
         self._clients = clients
         self._clock = clock
         self._log = log
+        self._meters = meters
         self._callback_base = callback_base
 
     async def run(self, job: Job) -> Outcome:
@@ -173,6 +176,7 @@ class SubmitStep:
         self._log.warning(
             "upstream refused a submit", job_id=job.id, provider=route.provider.name, kind=error.kind, why=error.message
         )
+        self._meters.upstream_failed(route.provider.name, "submit", error.kind)
         if error.kind in _FINAL_REFUSALS:
             failure = JobFailure(_FINAL_REFUSALS[error.kind], error.message)
             return Ended(await self._claims.fail(job, failure))

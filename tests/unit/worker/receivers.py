@@ -15,6 +15,7 @@ from tests.unit.worker.workshop import Workshop
 from pixeldojo.accounts.keys import ApiKey
 from pixeldojo.core.ids import IdKind, new_id
 from pixeldojo.db.tables import deliveries, jobs
+from pixeldojo.metrics.meters import Meters
 from pixeldojo.net.client import OutboundClient
 from pixeldojo.providers.contract import HttpAnswer
 from pixeldojo.webhooks import store
@@ -116,6 +117,7 @@ def deliverer(shop: Workshop, http: OutboundClient, owner: str = "worker_1", *, 
         http=http,
         clock=shop.clock,
         log=shop.log,
+        meters=Meters("0.0.0"),
         owner=owner,
         waiting_per_host=waiting,
     )

@@ -36,6 +36,7 @@ from pixeldojo.jobs.job import Job
 from pixeldojo.jobs.states import Step
 from pixeldojo.media.facts import MediaFacts, UnreadableMedia
 from pixeldojo.media.pool import MediaPool
+from pixeldojo.metrics.meters import Meters
 from pixeldojo.net.fetch import FetchedFile, Fetcher, FetchErrorKind, FetchFailed, Sink
 from pixeldojo.providers.contract import (
     Call,
@@ -262,6 +263,7 @@ class Workshop:
         )
         self.pauses: list[float] = []
         self.least_check_seconds = 30.0
+        self.meters = Meters("0.0.0")
         self._sleepers = 0
         self.upstream = ScriptedProvider()
         self.callback_base: str | None = None
@@ -309,6 +311,7 @@ class Workshop:
             clients=self.clients,
             clock=self.clock,
             log=self.log,
+            meters=self.meters,
             callback_base=self.callback_base,
         )
         check = CheckStep(
@@ -319,6 +322,7 @@ class Workshop:
             clients=self.clients,
             clock=self.clock,
             log=self.log,
+            meters=self.meters,
             least_check_seconds=self.least_check_seconds,
         )
         return {

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -14,7 +14,6 @@ from pixeldojo.db.tables import jobs
 from pixeldojo.jobs.states import Step
 
 _DAY_MICROSECONDS: Final = 86_400_000_000
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC).date()
 
 
 class Grouping(StrEnum):
@@ -94,7 +93,7 @@ async def usage(
 def _usage_row(values: RowMapping, groupings: Sequence[Grouping]) -> UsageRow:
     group = {grouping: values[grouping] for grouping in groupings}
     if Grouping.DAY in group:
-        group[Grouping.DAY] = _EPOCH + timedelta(days=group[Grouping.DAY])
+        group[Grouping.DAY] = date(1970, 1, 1) + timedelta(days=group[Grouping.DAY])
     # PostgreSQL adds big integers up to a Decimal, which is exact.
     return UsageRow(group, values["count"], int(values["credits"]), int(values["held"]))
 

@@ -1,0 +1,1 @@
+"""What the operator sees in figures: counters of one process (`meters`), facts of the whole (`installation`)."""
