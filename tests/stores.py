@@ -26,6 +26,7 @@ from pixeldojo.jobs.audit import JOB_CHECKS
 from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.ending import JobEnding
 from pixeldojo.jobs.job import Job, JobRequest
+from pixeldojo.jobs.places.service import UpstreamPlaces
 from pixeldojo.jobs.service import JobsService
 from pixeldojo.jobs.states import Step
 from pixeldojo.jobs.watch import JobWatch
@@ -63,6 +64,7 @@ class Stores:
     clock: FakeClock
     blobs: Blobs = field(default_factory=lambda: open_blobs("memory://"))
     engine: Engine = field(default_factory=lambda: open_engine(None))
+    limits: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.accounts = AccountsService(self.database, self.clock, SERVER_SECRET)
@@ -89,7 +91,8 @@ class Stores:
             clock=self.clock,
             retention=RETENTION,
         )
-        self.claims = JobClaims(self.database, self.ending, self.clock)
+        self.places = UpstreamPlaces(database=self.database, engine=self.engine, clock=self.clock, limits=self.limits)
+        self.claims = JobClaims(self.database, self.ending, self.places, self.clock)
         self.jobs = JobsService(
             database=self.database,
             credits=self.credits,

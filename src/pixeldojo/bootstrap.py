@@ -26,6 +26,7 @@ from pixeldojo.engine import Engine, Hint, open_engine
 from pixeldojo.files.service import FilesService
 from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.ending import JobEnding
+from pixeldojo.jobs.places.service import UpstreamPlaces
 from pixeldojo.jobs.service import JobsService
 from pixeldojo.jobs.states import Step
 from pixeldojo.jobs.totals.backlog import Backlog
@@ -44,8 +45,10 @@ from pixeldojo.providers.sandbox import SandboxProvider, parse_rehearsal
 from pixeldojo.webhooks.service import WebhooksService
 from pixeldojo.worker.callbacks import CallbackDesk
 from pixeldojo.worker.check import CheckStep
+from pixeldojo.worker.circuits import Circuits
 from pixeldojo.worker.collect import CollectStep
 from pixeldojo.worker.deliver import Deliverer
+from pixeldojo.worker.gate import Gate
 from pixeldojo.worker.handover import MediaHandover
 from pixeldojo.worker.inputs import InputCollector
 from pixeldojo.worker.loop import StepFunction, Worker
@@ -95,6 +98,7 @@ class _Parts:
     files: FilesService
     webhooks: WebhooksService
     ending: JobEnding
+    places: UpstreamPlaces
 
     @property
     def retention(self) -> timedelta:
@@ -204,6 +208,7 @@ async def _open_parts(
         files=files,
         webhooks=webhooks,
         ending=ending,
+        places=UpstreamPlaces(database=database, engine=engine, clock=clock, limits=settings.max_concurrent),
     )
 
 
@@ -212,7 +217,7 @@ async def _build_team(parts: _Parts, stack: AsyncExitStack) -> WorkerTeam:
     owner = new_id(IdKind.WORKER, clock.now())
     pool = MediaPool(max_workers=settings.media_workers, memory_bytes=settings.media_memory_bytes)
     stack.push_async_callback(pool.close)
-    claims = JobClaims(parts.office.database, parts.ending, clock)
+    claims = JobClaims(parts.office.database, parts.ending, parts.places, clock)
     worker = Worker(
         claims=claims,
         steps=_build_steps(parts, claims, pool),
@@ -235,6 +240,7 @@ async def _build_team(parts: _Parts, stack: AsyncExitStack) -> WorkerTeam:
     sweep = Sweep(
         claims=claims,
         ending=parts.ending,
+        places=parts.places,
         files=parts.files,
         webhooks=parts.webhooks,
         engine=parts.engine,
@@ -291,6 +297,7 @@ def _build_steps(parts: _Parts, claims: JobClaims, pool: MediaPool) -> Mapping[S
         inputs=InputCollector(claims=claims, assets=parts.assets, uploads=parts.files, files=files),
         handover=MediaHandover(parts.blobs),
         router=Router(providers),
+        gate=Gate(Circuits(clock, log), parts.places, clock, log),
         collect=collect,
         patience=patience,
         clients=clients,
@@ -344,7 +351,7 @@ def _build_services(parts: _Parts) -> Services:
     desk = CallbackDesk(
         providers=parts.upstreams,
         clients=parts.clients,
-        claims=JobClaims(database, parts.ending, parts.clock),
+        claims=JobClaims(database, parts.ending, parts.places, parts.clock),
         engine=parts.engine,
         clock=parts.clock,
         log=parts.log,

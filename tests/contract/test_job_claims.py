@@ -41,6 +41,7 @@ MOVES: Final[dict[str, tuple[Step, Move]]] = {
     "change": (Step.CHECK, lambda claims, job: claims.change(job, progress=0.5)),
     "reload": (Step.CHECK, lambda claims, job: claims.reload(job)),
     "park": (Step.CHECK, lambda claims, job: claims.park(job, 30)),
+    "wait_for_place": (Step.SUBMIT, lambda claims, job: claims.wait_for_place(job, "p")),
     "park_unless_called": (Step.CHECK, lambda claims, job: claims.park_unless_called(job, 30)),
 }
 

@@ -103,7 +103,7 @@ async def test_a_worker_that_was_paused_but_not_replaced_goes_on(shop: Workshop,
     shop.upstream.to_check = [Running(poll_after_seconds=20.0)]
     async with shop.running(worker):
         await worker.take(job_id)
-        await shop.clock.until_sleeping(6)
+        await shop.clock.until_sleeping(7)
         shop.clock.advance(LEASE_SECONDS + 100)
         await shop.until_ended(job_id)
     assert await shop.ending(key, job_id) == ("completed", None, 1500)

@@ -6,9 +6,10 @@ print.
 """
 
 import os
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -23,6 +24,14 @@ CLIENT_VARIABLES = frozenset({"PIXELDOJO_URL", "PIXELDOJO_API_KEY"})
 # All names begin alike, so that they must be liker than other words to be taken for one another.
 _LIKENESS = 0.84
 Network: TypeAlias = IPv4Network | IPv6Network
+
+
+def _most_at_a_time(service: str) -> Any:
+    return Field(
+        None,
+        ge=1,
+        description=f"Jobs that {service} has at a time, from all workers; others wait their turn. Default: no limit.",
+    )
 
 
 class Settings(BaseSettings):
@@ -213,6 +222,15 @@ class Settings(BaseSettings):
         None,
         description="What Magnific signs its callbacks with, from its dashboard; without it, its jobs are polled.",
     )
+    fal_max_concurrent: int | None = _most_at_a_time("fal")
+    replicate_max_concurrent: int | None = _most_at_a_time("Replicate")
+    dashscope_max_concurrent: int | None = _most_at_a_time("DashScope")
+    runware_max_concurrent: int | None = _most_at_a_time("Runware")
+    openai_max_concurrent: int | None = _most_at_a_time("OpenAI")
+    google_max_concurrent: int | None = _most_at_a_time("Google")
+    xai_max_concurrent: int | None = _most_at_a_time("xAI")
+    wavespeed_max_concurrent: int | None = _most_at_a_time("WaveSpeedAI")
+    magnific_max_concurrent: int | None = _most_at_a_time("Magnific")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
     log_format: Literal["json", "console"] = Field(
         "json", description="json for machines; console for people (`up` on a terminal uses it by default)."
@@ -257,6 +275,13 @@ class Settings(BaseSettings):
         if self.public_url is None or not self.public_url.startswith("https://"):
             return None
         return f"{self.public_url}/api/v1/callbacks"
+
+    @property
+    def max_concurrent(self) -> Mapping[str, int]:
+        """How many jobs an upstream has at a time, by provider, where there is a limit."""
+        ending = "_max_concurrent"
+        limits = {name.removesuffix(ending): getattr(self, name) for name in type(self).model_fields if ending in name}
+        return {provider: most for provider, most in limits.items() if most is not None}
 
     @property
     def database_address(self) -> str:

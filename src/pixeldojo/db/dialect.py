@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Table
+from sqlalchemy import Table, func, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,3 +17,9 @@ def insert_for(connection: AsyncConnection, table: Table) -> "postgresql.Insert 
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415  the embedded database starts without it
 
     return postgresql.insert(table)
+
+
+async def one_at_a_time(connection: AsyncConnection, what: str) -> None:
+    """Wait until no other transaction that named `what` is open. On SQLite, which has one writer, none ever is."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(what))))

@@ -35,13 +35,13 @@ metadata = MetaData(
 _Id = String(48)
 
 
-def _partial_index(name: str, column: str, *, where: str) -> Index:
+def _partial_index(name: str, *columns: str, where: str) -> Index:
     """Return an index over the rows of which `where` is true.
 
     SQLAlchemy's own arguments for it, one for each dialect, would load PostgreSQL's at every start on SQLite. So the
     condition is kept beside the index; migrations create it, and `migrations/env.py` tells Alembic of it.
     """
-    return Index(name, column, info={"where": where})
+    return Index(name, *columns, info={"where": where})
 
 
 accounts = Table(
@@ -163,6 +163,8 @@ jobs = Table(
     Column("cancel_requested_at", UtcTime),
     # The upstream's part.
     Column("upstream_index", Integer, nullable=False),
+    # Before an upstream has the job: whose place it waits for; see jobs/places.
+    Column("waits_for", String(40)),
     Column("attempt_id", _Id),
     Column("operation", JSON),
     Column("input_files", JSON),
@@ -183,6 +185,9 @@ jobs = Table(
     Index(None, "account_id", "id"),
     _partial_index("ix_jobs_due", "next_step_at", where="step <> 'ended'"),
     _partial_index("ix_jobs_lease_owner", "lease_owner", where="lease_owner IS NOT NULL"),
+    _partial_index(
+        "ix_jobs_waiting", "waits_for", "account_id", "id", where="step = 'submit' AND waits_for IS NOT NULL"
+    ),
     _partial_index("ix_jobs_expiring", "expires_at", where="step = 'ended' AND purged_at IS NULL"),
 )
 
@@ -201,6 +206,7 @@ upstream_attempts = Table(
     Column("upstream_cost", StrangersText(200)),
     Column("message", StrangersText(1_000)),
     Index(None, "job_id", "id"),
+    _partial_index("ix_upstream_attempts_under_way", "provider", where="ended_at IS NULL"),
 )
 
 idempotency_keys = Table(

@@ -20,6 +20,8 @@ from pixeldojo.db.engine import Database
 from pixeldojo.jobs import store
 from pixeldojo.jobs.ending import JobEnding
 from pixeldojo.jobs.job import HINT_GRACE, Job
+from pixeldojo.jobs.places import store as place_store
+from pixeldojo.jobs.places.service import UpstreamPlaces
 from pixeldojo.jobs.states import JobStatus, Step
 
 _LEASES_AT_ONCE = 250
@@ -42,9 +44,10 @@ class UpstreamAttempt:
 class JobClaims:
     """What workers do with jobs."""
 
-    def __init__(self, database: Database, ending: JobEnding, clock: Clock) -> None:
+    def __init__(self, database: Database, ending: JobEnding, places: UpstreamPlaces, clock: Clock) -> None:
         self._database = database
         self._ending = ending
+        self._places = places
         self._clock = clock
 
     async def claim(self, job_id: str, owner: str, lease_seconds: float) -> Job | None:
@@ -84,6 +87,7 @@ class JobClaims:
         changes: dict[str, Any] = {
             "lease_owner": None,
             "lease_until": None,
+            "waits_for": None,
             "next_step_at": self._clock.now() + timedelta(seconds=seconds),
         }
         if failures is not None:
@@ -101,6 +105,13 @@ class JobClaims:
         if held is None:
             raise LeaseLost(job.id)
         return not held
+
+    async def wait_for_place(self, job: Job, provider: str) -> None:
+        """Give a job back until an upstream has a place for it, or until its deadline."""
+        if not await self._database.write(lambda connection: place_store.wait(connection, job, provider)):
+            raise LeaseLost(job.id)
+        # There may be one by now, or others who have waited longer.
+        self._places.note_freed()
 
     async def call_for(self, job_id: str) -> None:
         """Note that an accepted job's next step is due now, whoever holds it or is about to give it back."""
@@ -122,6 +133,9 @@ class JobClaims:
         """Write down that an upstream is about to be called, before a byte leaves.
 
         With the attempt that the job already has, the call is a repeat, and `failures` goes on counting.
+
+        Raises:
+            NoPlace: if the upstream has as many jobs as it may have.
         """
         now = self._clock.now()
         is_new = attempt_id != job.attempt_id
@@ -132,8 +146,11 @@ class JobClaims:
                 "started_at": job.started_at or now,
                 "attempt_id": attempt_id,
                 "upstream_index": upstream_index,
+                "waits_for": None,
                 "failures": 0 if is_new else job.failures,
             }
+            if is_new:
+                await self._places.take(connection, job, provider)
             # What we believe may be older than the row: an attempt under way must not be followed by another.
             came_from = Step.SUBMIT if is_new else Step.SUBMITTING
             moved = await store.move(connection, job, Step.SUBMITTING, changes, only_from=came_from)
@@ -182,7 +199,9 @@ class JobClaims:
                 await store.update_attempt(connection, job.attempt_id, changes)
             return moved
 
-        return self._held(await self._database.write(work), job)
+        held = self._held(await self._database.write(work), job)
+        self._places.note_freed()
+        return held
 
     async def begin_collect(self, job: Job, upstream_cost: str | None) -> Job:
         """Note that the upstream is done and its outputs are being copied; `failures` counts the tries to copy."""
@@ -196,6 +215,7 @@ class JobClaims:
             return moved
 
         held = self._held(await self._database.write(work), job)
+        self._places.note_freed()
         self._ending.tell(job.id)
         return held
 
@@ -249,6 +269,7 @@ class JobClaims:
 
         ended, delivery_id = await self._database.write(work)
         held = self._held(ended, job)
+        self._places.note_freed()
         await self._ending.announce(job.id, delivery_id)
         return held
 

@@ -30,6 +30,7 @@ class Job:
         fence: Raised by every claim; a write with an older fence is refused.
         failures: Tries in a row that went wrong at this step.
         upstream_index: Which of the model's upstreams is being tried.
+        waits_for: Whose place it waits for, before an upstream has it; see `jobs.places`.
         attempt_id: The submit under way or accepted.
         operation: The upstream's handle, once it accepted.
         quote: The price snapshot taken at submit; `quoted` is its amount, which is held.
@@ -68,6 +69,7 @@ class Job:
     completed_at: datetime | None
     expires_at: datetime
     purged_at: datetime | None
+    waits_for: str | None = None
 
     @property
     def shown_cost(self) -> int:

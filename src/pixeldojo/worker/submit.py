@@ -16,6 +16,7 @@ from pixeldojo.core.errors import JobFailure, JobFailureCode, NotFound
 from pixeldojo.core.ids import IdKind, new_id
 from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.job import Job
+from pixeldojo.jobs.places.service import NoPlace
 from pixeldojo.jobs.states import Step
 from pixeldojo.metrics.meters import Meters
 from pixeldojo.providers.contract import (
@@ -28,11 +29,12 @@ from pixeldojo.providers.contract import (
     UpstreamErrorKind,
 )
 from pixeldojo.worker.collect import CollectStep
+from pixeldojo.worker.gate import Gate, Hold
 from pixeldojo.worker.handle import Handle
 from pixeldojo.worker.handover import MediaHandover
 from pixeldojo.worker.inputs import InputCollector, InputNotReady, UnusableInput
 from pixeldojo.worker.outage import through_outage
-from pixeldojo.worker.outcome import Ended, GoOn, Outcome, Pause
+from pixeldojo.worker.outcome import Ended, GoOn, Outcome, Pause, PutAside
 from pixeldojo.worker.patience import Patience
 from pixeldojo.worker.route import Route, Router, build_call, next_turn
 
@@ -60,6 +62,7 @@ class SubmitStep:
         inputs: InputCollector,
         handover: MediaHandover,
         router: Router,
+        gate: Gate,
         collect: CollectStep,
         patience: Patience,
         clients: Mapping[str, HttpClient],
@@ -74,6 +77,7 @@ class SubmitStep:
         self._inputs = inputs
         self._handover = handover
         self._router = router
+        self._gate = gate
         self._collect = collect
         self._patience = patience
         self._clients = clients
@@ -87,11 +91,31 @@ class SubmitStep:
         try:
             job, model, files = await self._prepare(job)
             routes = self._router.routes(model, job, files)
-            route = await self._choose(job, model, routes)
+            chosen = await self._choose(job, model, routes)
         except InputNotReady as error:
             return await self._later(job, str(error))
         except _CannotRun as error:
             return Ended(await self._claims.fail(job, error.failure))
+        if isinstance(chosen, Hold):
+            return await self._put_aside(job, chosen)
+        job, route = replace(job, upstream_index=chosen), routes[chosen]
+        with self._gate.passing(job, route):
+            try:
+                return await self._go(job, model, files, route, routes)
+            except NoPlace:
+                return await self._put_aside(job, Hold(route.provider.name))
+
+    async def _put_aside(self, job: Job, hold: Hold) -> Outcome:
+        if hold.provider is not None:
+            await self._claims.wait_for_place(job, hold.provider)
+        else:
+            left = (job.deadline_at - self._clock.now()).total_seconds()
+            await self._claims.park(job, min(hold.seconds, left))
+        return PutAside()
+
+    async def _go(
+        self, job: Job, model: Model, files: tuple[InputFile, ...], route: Route, routes: Sequence[Route]
+    ) -> Outcome:
         attempt_id = job.attempt_id or new_id(IdKind.ATTEMPT, self._clock.now())
         # Whatever can go wrong in building the call does so before it counts as made.
         try:
@@ -126,22 +150,32 @@ class SubmitStep:
             raise _CannotRun(JobFailure(JobFailureCode.INVALID_INPUT, str(error))) from error
         return job, model, files
 
-    async def _choose(self, job: Job, model: Model, routes: Sequence[Route]) -> Route:
-        """Return the upstream whose turn it is; for a repeat, the one that may have the work already."""
+    async def _choose(self, job: Job, model: Model, routes: Sequence[Route]) -> int | Hold:
+        """Return which upstream to call, beginning with the one whose turn it is, or what to wait for.
+
+        For a repeat it is the one that may have the work already.
+        """
         if _is_repeat(job):
             return await self._choose_again(job, routes)
         if not routes:
             message = f"No upstream of {model.id} is set up on this server; its operator has to add credentials."
             raise _CannotRun(JobFailure(JobFailureCode.UPSTREAM_UNAVAILABLE, message))
-        return routes[job.upstream_index % len(routes)]
+        # Only after a refusal can there be one that wants no more of this job.
+        closed = await self._closed(job) if job.failures else frozenset[str]()
+        return await self._gate.choose(job, routes, closed)
 
-    async def _choose_again(self, job: Job, routes: Sequence[Route]) -> Route:
+    async def _closed(self, job: Job) -> frozenset[str]:
+        """Return the providers that did not let the operator in."""
+        attempts = await self._claims.attempts(job)
+        return frozenset(attempt.provider for attempt in attempts if attempt.outcome == UpstreamErrorKind.UNAUTHORIZED)
+
+    async def _choose_again(self, job: Job, routes: Sequence[Route]) -> int:
         attempts = await self._claims.attempts(job)
         asked = {(attempt.provider, attempt.endpoint) for attempt in attempts if attempt.id == job.attempt_id}
-        for route in routes:
+        for index, route in enumerate(routes):
             is_harmless = route.provider.is_resubmit_safe and job.failures < _REPEATS
             if is_harmless and (route.provider.name, route.endpoint) in asked:
-                return route
+                return index
         raise _CannotRun(_UNKNOWN)
 
     async def _submit(self, job: Job, call: Call, route: Route, routes: Sequence[Route]) -> Outcome:
@@ -150,6 +184,7 @@ class SubmitStep:
             answer = await route.provider.submit(call, self._clients[route.provider.name])
         except UpstreamError as error:
             return await self._refused(job, error, route, routes)
+        self._gate.answered(job, route, None)
         if isinstance(answer, Finished):
             return await self._collect.collect(job, answer)
         return await self._accepted(job, answer, route)
@@ -176,6 +211,7 @@ class SubmitStep:
         self._log.warning(
             "upstream refused a submit", job_id=job.id, provider=route.provider.name, kind=error.kind, why=error.message
         )
+        self._gate.answered(job, route, error)
         self._meters.upstream_failed(route.provider.name, "submit", error.kind)
         if error.kind in _FINAL_REFUSALS:
             failure = JobFailure(_FINAL_REFUSALS[error.kind], error.message)

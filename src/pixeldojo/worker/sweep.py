@@ -10,6 +10,7 @@ from pixeldojo.engine import Engine, Hint
 from pixeldojo.files.service import FilesService
 from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.jobs.ending import JobEnding
+from pixeldojo.jobs.places.service import UpstreamPlaces
 from pixeldojo.webhooks.service import WebhooksService
 
 _BATCH = 500
@@ -28,6 +29,7 @@ class Sweep:
         *,
         claims: JobClaims,
         ending: JobEnding,
+        places: UpstreamPlaces,
         files: FilesService,
         webhooks: WebhooksService,
         engine: Engine,
@@ -37,6 +39,7 @@ class Sweep:
     ) -> None:
         self._claims = claims
         self._ending = ending
+        self._places = places
         self._files = files
         self._webhooks = webhooks
         self._engine = engine
@@ -50,12 +53,14 @@ class Sweep:
         """Sweep until cancelled. What fails is logged and tried again; nothing waits for anything else."""
         async with asyncio.TaskGroup() as rounds:
             for work in (self.announce_jobs, self.announce_deliveries, self.end_expired, self.delete_strays):
-                rounds.create_task(self._repeat(work), name=f"sweep {work.__name__}")
+                rounds.create_task(self._repeat(work, self._clock.sleep), name=f"sweep {work.__name__}")
+            rounds.create_task(self._repeat(self._places.call_up, self._places.until_freed), name="sweep places")
 
     async def run_once(self) -> None:
         """Announce what is due and end what has expired."""
         await self.announce_jobs()
         await self.announce_deliveries()
+        await self._places.call_up()
         await self.end_expired()
 
     async def announce_jobs(self) -> None:
@@ -89,10 +94,10 @@ class Sweep:
         if count or uploads:
             self._log.warning("stray files deleted", jobs=count, uploads=uploads)
 
-    async def _repeat(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(self, work: Callable[[], Awaitable[None]], pause: Callable[[float], Awaitable[None]]) -> None:
         while True:
             try:
                 await work()
             except Exception:  # noqa: BLE001  the database may be away for a while; the sweep outlives it
                 self._log.exception("sweep failed", work=work.__name__)
-            await self._clock.sleep(self._every_seconds)
+            await pause(self._every_seconds)

@@ -141,7 +141,7 @@ async def test_leases_outlast_a_moment_without_a_database(shop: Workshop, key: A
     shop.upstream.to_check = [Running(poll_after_seconds=30.0)]
     async with shop.running(worker):
         await worker.take(job_id)
-        await shop.clock.until_sleeping(6)
+        await shop.clock.until_sleeping(7)
         shop.break_writes(Fault(away()))
         await shop.pass_time(20)
         lease = (await shop.job(job_id)).lease_until
@@ -309,7 +309,7 @@ async def test_a_wish_told_to_another_node_is_heard_when_leases_are_renewed(shop
     shop.upstream.to_check = [Running(poll_after_seconds=30.0)]
     async with shop.running(worker):
         await worker.take(job_id)
-        await shop.clock.until_sleeping(6)
+        await shop.clock.until_sleeping(7)
         await elsewhere.cancel(key, job_id)
         await shop.pass_time(5)
         await shop.until_dropped(worker)

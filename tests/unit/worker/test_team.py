@@ -91,7 +91,7 @@ async def test_calls_under_way_keep_their_leases_while_the_team_stops(
 async def test_nothing_is_left_running(shop: Workshop, key: ApiKey, staff: Staff) -> None:
     before = asyncio.all_tasks()
     staff.team.start()
-    await shop.clock.until_sleeping(5)
+    await shop.clock.until_sleeping(6)
     await staff.team.stop(10)
     assert shop.clock.sleeper_count == 0
     assert {task.get_name() for task in asyncio.all_tasks() - before} <= {"sqlite-writer"}
@@ -103,7 +103,7 @@ async def test_nothing_is_left_running(shop: Workshop, key: ApiKey, staff: Staff
 
 async def test_the_team_stops_also_when_the_database_is_away(shop: Workshop, key: ApiKey, staff: Staff) -> None:
     staff.team.start()
-    await shop.clock.until_sleeping(5)
+    await shop.clock.until_sleeping(6)
     shop.break_writes(*[Fault(away())] * 10)
     await staff.team.stop(10)
     assert shop.clock.sleeper_count == 0

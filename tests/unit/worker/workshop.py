@@ -52,12 +52,14 @@ from pixeldojo.providers.contract import (
     UpstreamErrorKind,
 )
 from pixeldojo.worker.check import CheckStep
+from pixeldojo.worker.circuits import Circuits
 from pixeldojo.worker.collect import CollectStep
+from pixeldojo.worker.gate import Gate
 from pixeldojo.worker.handover import MediaHandover
 from pixeldojo.worker.inputs import InputCollector
 from pixeldojo.worker.loop import StepFunction, Worker
 from pixeldojo.worker.media_files import MediaFiles
-from pixeldojo.worker.outcome import Ended, GoOn, Pause
+from pixeldojo.worker.outcome import Ended, GoOn, Pause, PutAside
 from pixeldojo.worker.patience import Patience
 from pixeldojo.worker.route import Router
 from pixeldojo.worker.submit import SubmitStep
@@ -69,7 +71,7 @@ TICK: Final = 5.0
 """Seconds; a third of a lease."""
 
 _MOST_STEPS: Final = 200
-_SWEEPS: Final = 3
+_SWEEPS: Final = 5
 """How many loops a sweep has."""
 
 _Result = TypeVar("_Result")
@@ -233,7 +235,7 @@ class DescribedMedia(MediaPool):
 @cache
 def made_up_catalog() -> Catalog:
     """Return three models: charged by the picture, by the second measured, and with media inputs."""
-    return load_catalog(Path(__file__).parent / "made_up")
+    return load_catalog(Path(__file__).parent / "made_up", providers=("alpha", "beta", "gamma"))
 
 
 @asynccontextmanager
@@ -261,6 +263,7 @@ class Workshop:
         self.log: FilteringBoundLogger = structlog.wrap_logger(
             None, processors=[self.captured], wrapper_class=structlog.make_filtering_bound_logger(0)
         )
+        self.circuits = Circuits(self.clock, self.log)
         self.pauses: list[float] = []
         self.least_check_seconds = 30.0
         self.meters = Meters("0.0.0")
@@ -306,6 +309,7 @@ class Workshop:
             inputs=InputCollector(claims=claims, assets=self.stores.assets, uploads=self.stores.files, files=files),
             handover=MediaHandover(self.stores.blobs),
             router=Router(self._providers),
+            gate=Gate(self.circuits, self.stores.places, self.clock, self.log),
             collect=collect,
             patience=patience,
             clients=self.clients,
@@ -350,6 +354,7 @@ class Workshop:
         return Sweep(
             claims=self.stores.claims,
             ending=self.stores.ending,
+            places=self.stores.places,
             files=self.stores.files,
             webhooks=self.stores.webhooks,
             engine=self.stores.engine,
@@ -449,6 +454,15 @@ class Workshop:
                     return ended
                 case GoOn(moved):
                     job = moved
+                case PutAside():
+                    waiting = await self.job(job_id)
+                    seconds = (waiting.next_step_at - self.clock.now()).total_seconds()
+                    self.pauses.append(seconds)
+                    taken += 1
+                    if taken == pauses:
+                        return waiting
+                    self.clock.advance(seconds)
+                    job = await self.stores.claim(job_id, owner)
                 case Pause(paused, seconds):
                     job = paused
                     self.pauses.append(seconds)
