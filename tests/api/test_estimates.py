@@ -137,7 +137,20 @@ async def test_a_live_key_is_told_that_no_upstream_is_set_up(dojo: Dojo) -> None
     live = await dojo.caller(mode=KeyMode.LIVE)
     reply = await live.post(address("flux-1.1-pro", "estimate"), PROMPT)
     assert (reply.status, reply.json["creditCost"], reply.json["upstreams"]) == (200, 1, [])
-    assert (await live.post(address("flux-1.1-pro", "run"), PROMPT)).status == 503
+    run = await live.post(address("flux-1.1-pro", "run"), PROMPT)
+    assert run.status == 503
+    assert reply.json["note"] == f"With this key, a run is answered 503 service_unavailable: {run.error['message']}"
+    test = await (await dojo.caller()).post(address("flux-1.1-pro", "estimate"), PROMPT)
+    assert "note" not in test.json
+
+
+async def test_a_live_key_is_told_that_a_model_runs_on_the_sandbox_alone(dojo: Dojo, catalog: Catalog) -> None:
+    live = await dojo.caller(mode=KeyMode.LIVE)
+    (spicy, *_) = [model for model in catalog.models if model.sandbox_only]
+    reply = await live.post(address(spicy.id, "estimate"), spicy.example)
+    run = await live.post(address(spicy.id, "run"), spicy.example)
+    assert (reply.status, run.status, reply.json["upstreams"]) == (200, 403, [])
+    assert reply.json["note"] == f"With this key, a run is answered 403 forbidden: {run.error['message']}"
 
 
 async def test_the_upstreams_are_those_that_a_worker_would_try_in_its_order(dojo: Dojo) -> None:
@@ -148,6 +161,7 @@ async def test_the_upstreams_are_those_that_a_worker_would_try_in_its_order(dojo
     several = 0
     for model in (model for model in MODELS[::3] if model.sandbox_only is None):
         estimate = await live.post(address(model.id, "estimate"), model.example)
+        assert ("note" in estimate.json) == (not estimate.json["upstreams"])
         if not estimate.json["upstreams"]:
             assert (await live.post(address(model.id, "run"), model.example)).status == 503
             continue

@@ -13,6 +13,7 @@ from tests.api.dojo import Dojo
 from tests.stores import BASE_URL, Stores
 
 from pixeldojo.catalog.load import Catalog, load_catalog
+from pixeldojo.catalog.price import cost_line
 from pixeldojo.catalog.wording import price_table, rule_sentences
 from pixeldojo.core.settings import read_settings
 
@@ -85,6 +86,8 @@ async def test_the_list_links_to_every_model(reader: Client, catalog: Catalog) -
     assert len(reply.body) < LARGEST_PAGE
     assert {f"/api-platform/{model.id}" for model in catalog.models} <= page.addresses()
     assert f"{len(catalog.models)} models" in page.text
+    marked = {model.id for model in catalog.models if f"{model.name} {cost_line(model)} · sandbox only" in page.text}
+    assert marked == {model.id for model in catalog.models if model.sandbox_only}
 
 
 async def test_every_model_has_a_page_that_says_all_there_is_and_needs_no_script(
@@ -267,7 +270,7 @@ formats = ["png"]
 "*" = [64, 64]
 
 [[upstreams]]
-provider = "p"
+provider = "fal"
 endpoint = "MARKUP"
 source = "a test"
 """

@@ -156,6 +156,21 @@ def test_what_it_says_of_the_server_is_what_it_was_told(text: str) -> None:
     assert "for none of the models so far" in elsewhere
 
 
+def test_what_runs_on_the_sandbox_alone_is_marked_where_models_are_chosen(text: str) -> None:
+    bound = {model.id for model in MODELS if model.sandbox_only}
+    assert bound
+    mark = "Sandbox only: `pd_live_` keys cannot run it."
+    document = read_document(text)
+    listed = zip(document.models, document.descriptions, strict=True)
+    assert {model.id for model, description in listed if description.endswith(mark)} == bound
+    index = [line for line in llms_text(CATALOG, FACTS).splitlines() if mark in line]
+    assert {line.partition("/llm/")[2].partition(".txt")[0] for line in index} == bound
+    keys = text[text.index("## Authentication") : text.index("## Requirements")]
+    assert {model.id for model in MODELS if f"`{model.id}`" in keys} == bound
+    rest = Catalog(tuple(model for model in MODELS if not model.sandbox_only))
+    assert "Sandbox only" not in llm_text(rest, FACTS)
+
+
 def test_a_route_is_named_once_however_it_is_reached(text: str) -> None:
     routes = read_document(text).routes
     assert len(routes) == len(set(routes)) == 5

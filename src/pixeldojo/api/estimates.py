@@ -10,12 +10,14 @@ from fastapi.responses import JSONResponse
 
 from pixeldojo.accounts.keys import ApiKey, KeyMode, Scope
 from pixeldojo.api.auth import needs, services_of
+from pixeldojo.api.live_runs import live_refusal
 from pixeldojo.api.models import ModelId
 from pixeldojo.api.responses import answer, error_answers
 from pixeldojo.api.run_body import RUN_BODY, RunBody, read_run_body
 from pixeldojo.api.services import Services
 from pixeldojo.catalog.price import quote_price
 from pixeldojo.catalog.price_lines import cost_lines
+from pixeldojo.core.json_types import JsonValue
 from pixeldojo.core.money import credits_number
 
 router = APIRouter(tags=["models"])
@@ -39,23 +41,25 @@ async def estimate_run(
     """Check the body of a run and price it; no job is made, nothing is charged and nothing is kept.
 
     `creditCost` is what the run would hold. Where a line says `isMaximum`, the length of the finished file decides and
-    the charge may be lower. `upstreams` are tried in that order; an empty list means that the operator has set up none
-    that takes such a request, so that it cannot be run with this key. Files are looked at only when a job runs, and
-    what one of them is can still rule an upstream out.
+    the charge may be lower. `upstreams` are tried in that order; where there is none, this key cannot run the request,
+    and `note` tells how a run is refused. Files are looked at only when a job runs, and what one of them is can still
+    rule an upstream out.
     """
     wanted = await read_run_body(request, api_id)
     model, given = wanted.model, wanted.taken.input
-    quote = quote_price(model, given)
-    return JSONResponse(
-        {
-            "creditCost": credits_number(quote.amount_millicredits),
-            "breakdown": [line.to_json() for line in cost_lines(model, given, quote)],
-            "upstreams": _upstreams(services_of(request), key, wanted),
-        }
-    )
+    services, quote = services_of(request), quote_price(model, given)
+    told: dict[str, JsonValue] = {
+        "creditCost": credits_number(quote.amount_millicredits),
+        "breakdown": [line.to_json() for line in cost_lines(model, given, quote)],
+        "upstreams": _upstreams(services, key, wanted),
+    }
+    refusal = live_refusal(services, key, wanted)
+    if refusal is not None:
+        told["note"] = f"With this key, a run is answered {refusal.status} {refusal.code}: {refusal}"
+    return JSONResponse(told)
 
 
-def _upstreams(services: Services, key: ApiKey, wanted: RunBody) -> list[dict[str, str]]:
+def _upstreams(services: Services, key: ApiKey, wanted: RunBody) -> list[JsonValue]:
     """Return where a worker would send the job, in order."""
     if key.mode == KeyMode.TEST:
         return [{"provider": _SANDBOX, "endpoint": wanted.model.id}]

@@ -14,12 +14,13 @@ from pixeldojo.accounts.keys import ApiKey, KeyMode, Scope
 from pixeldojo.api.auth import needs, services_of
 from pixeldojo.api.errors import HEADER
 from pixeldojo.api.idempotency import REPLAYED, IdempotencyKey, key_violations, one_at_a_time
+from pixeldojo.api.live_runs import live_refusal
 from pixeldojo.api.models import ModelId
 from pixeldojo.api.responses import JOB_ACCEPTED, error_answers
 from pixeldojo.api.run_body import RUN_BODY, RunBody, read_run_body
 from pixeldojo.api.services import Services
 from pixeldojo.catalog.price import quote_price
-from pixeldojo.core.errors import Forbidden, ServiceUnavailable, Violation
+from pixeldojo.core.errors import Violation
 from pixeldojo.jobs.job import Job, JobRequest
 from pixeldojo.jobs.service import Accepted
 
@@ -93,22 +94,9 @@ def _job_request(
     services: Services, key: ApiKey, wanted: RunBody, idempotency_key: str | None, rehearsal: str | None
 ) -> JobRequest:
     model, taken = wanted.model, wanted.taken
-    if key.mode == KeyMode.LIVE and model.sandbox_only:
-        raise Forbidden(
-            f"{model.id} runs on the sandbox only; nothing was charged. {model.sandbox_only} Use a pd_test_ key."
-        )
-    if key.mode == KeyMode.LIVE and not services.has_upstream(model):
-        raise ServiceUnavailable(
-            f"No upstream of {model.id} is set up on this server for live keys; nothing was charged. A pd_test_ key "
-            "runs it on the sandbox.",
-            headers={"Retry-After": "60"},
-        )
-    if key.mode == KeyMode.LIVE and not services.live_upstreams(model, taken.input):
-        raise ServiceUnavailable(
-            f"No upstream of {model.id} that is set up on this server for live keys takes this input; nothing was "
-            "charged. POST to the model's /estimate to see which inputs one takes.",
-            headers={"Retry-After": "60"},
-        )
+    refusal = live_refusal(services, key, wanted)
+    if refusal is not None:
+        raise refusal
     quote = quote_price(model, taken.input)
     return JobRequest(
         key=key,

@@ -98,7 +98,9 @@ SCHEMAS: dict[str, Schema] = {
                 "description": "Where the job would be sent: to each in turn until one takes it.",
                 "items": object_of({"provider": {"type": "string"}, "endpoint": {"type": "string"}}),
             },
-        }
+            "note": said({"type": "string"}, "Only where `upstreams` is empty: how a run with this key is refused."),
+        },
+        optional=("note",),
     ),
     "Asset": object_of(
         {

@@ -8,9 +8,10 @@ this one; what it says is this server's: its catalog, routes, limits and errors.
 import json
 from collections.abc import Iterable
 
+from pixeldojo.catalog.conditions import joined
 from pixeldojo.catalog.llm_examples import curl_example, example_run, javascript_example, python_example
 from pixeldojo.catalog.load import Catalog
-from pixeldojo.catalog.model_text import listed, on_one_line
+from pixeldojo.catalog.model_text import in_short, listed, on_one_line
 from pixeldojo.catalog.price import cost_line
 from pixeldojo.catalog.schema import Model
 from pixeldojo.catalog.server_facts import Endpoint, ServerFacts
@@ -95,7 +96,7 @@ def llm_text(catalog: Catalog, facts: ServerFacts) -> str:
 def _entry(model: Model) -> str:
     lines = [
         f"### {on_one_line(model.name)} (`{model.id}`)",
-        on_one_line(model.description),
+        in_short(model),
         f"- Cost: {cost_line(model)}",
         *listed("Features", model.features),
         *listed("Use cases", model.use_cases),
@@ -135,13 +136,18 @@ Authorization: Bearer YOUR_API_KEY
 
 Keys that begin with `pd_test_` run every model on a built-in sandbox: it draws real files of the size, length and
 format asked for, and costs sandbox credits only. Keys that begin with `pd_live_` run on real upstreams, which this
-server has {upstreams}.
+server has {upstreams}.{_sandbox_only(catalog)}
 
 Get your API key: whoever runs the server makes one with `pixeldojo-server keys create --name NAME`.
 
 ## Requirements
 - An API key
 - Credits for the price of the job (images cost per request or per image, videos per request or per second)"""
+
+
+def _sandbox_only(catalog: Catalog) -> str:
+    models = [f"`{model.id}`" for model in catalog.models if model.sandbox_only]
+    return f"\nNo server has one for {joined(models, 'or')}." if models else ""
 
 
 def _responses(facts: ServerFacts) -> str:

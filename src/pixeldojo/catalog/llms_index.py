@@ -2,7 +2,7 @@
 
 from pixeldojo.catalog.llm_texts import SECTIONS
 from pixeldojo.catalog.load import Catalog
-from pixeldojo.catalog.model_text import on_one_line
+from pixeldojo.catalog.model_text import in_short, on_one_line
 from pixeldojo.catalog.price import cost_line
 from pixeldojo.catalog.server_facts import ServerFacts
 
@@ -27,8 +27,7 @@ def llms_text(catalog: Catalog, facts: ServerFacts) -> str:
     for section, heading in SECTIONS:
         models = [model for model in catalog.models if model.section == section]
         lines = [
-            _link(model.name, f"{base}/llm/{model.id}.txt", f"{on_one_line(model.description)} {cost_line(model)}")
-            for model in models
+            _link(model.name, f"{base}/llm/{model.id}.txt", f"{in_short(model)} {cost_line(model)}") for model in models
         ]
         parts += [f"## {heading}", "\n".join(lines)] if lines else []
     parts += [

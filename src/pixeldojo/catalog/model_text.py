@@ -6,6 +6,7 @@ Owns the order and the Markdown. Leaves the words for prices, limits and rules t
 import json
 import shlex
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from pixeldojo.catalog.conditions import joined
 from pixeldojo.catalog.inputs import aliases, media_values, read_input
@@ -17,6 +18,7 @@ from pixeldojo.catalog.server_facts import ServerFacts
 from pixeldojo.catalog.texts import capabilities
 from pixeldojo.catalog.wording import example_cost, parameter_facts, price_table, rule_sentences
 
+SANDBOX_ONLY: Final = "Sandbox only: `pd_live_` keys cannot run it."
 _OUTPUTS = {
     "image": "images, in `output.images`",
     "video": "a video, in `output.video`",
@@ -41,6 +43,12 @@ def model_text(model: Model, facts: ServerFacts) -> str:
 def on_one_line(text: str) -> str:
     """Return a text of a catalog file as one line, whatever line breaks it was written with."""
     return " ".join(text.split())
+
+
+def in_short(model: Model) -> str:
+    """Return the description on one line; where live keys may not run the model, that too."""
+    mark = f" {SANDBOX_ONLY}" if model.sandbox_only else ""
+    return on_one_line(model.description) + mark
 
 
 def listed(label: str, words: Iterable[str]) -> list[str]:

@@ -114,6 +114,7 @@ class ListedModel:
     id: str
     name: str
     cost: str
+    is_sandbox_only: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,8 @@ def listed_models(catalog: Catalog) -> tuple[ListedSection, ...]:
     for section, models in groupby(catalog.models, key=lambda model: model.section):
         tasks: dict[str, list[ListedModel]] = {}
         for model in models:
-            tasks.setdefault(model.task, []).append(ListedModel(model.id, model.name, cost_line(model)))
+            line = ListedModel(model.id, model.name, cost_line(model), model.sandbox_only is not None)
+            tasks.setdefault(model.task, []).append(line)
         listed = tuple(ListedTask(task.replace("-", " "), tuple(found)) for task, found in tasks.items())
         sections.append(ListedSection(_SECTIONS[section], sum(len(task.models) for task in listed), listed))
     return tuple(sections)
