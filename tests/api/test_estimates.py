@@ -114,10 +114,15 @@ async def test_a_body_that_would_be_run_is_estimated_with_its_webhook(caller: Ca
     assert {detail["path"] for detail in refused.error["details"]} == {"webhook_url", "prompt", "colour"}
 
 
-async def test_a_misspelt_model_is_answered_with_the_nearest(caller: Caller) -> None:
-    reply = await caller.post(address("flux-1.1-prp", "estimate"), PROMPT)
-    assert reply.status == 404
-    assert '"flux-1.1-pro"' in reply.error["message"]
+@pytest.mark.parametrize(
+    ("given_id", "nearest"),
+    [("flux-1.1-prp", "flux-1.1-pro"), ("FLUX-DEV", "flux-dev"), ("runway", "runway-video"), ("omnihumn", "omnihuman")],
+)
+async def test_a_misspelt_model_is_answered_with_the_nearest(caller: Caller, given_id: str, nearest: str) -> None:
+    for verb in ("estimate", "run"):
+        reply = await caller.post(address(given_id, verb), PROMPT)
+        assert reply.status == 404
+        assert f'Did you mean "{nearest}"?' in reply.error["message"]
 
 
 async def test_it_takes_the_key_that_a_run_takes(dojo: Dojo) -> None:

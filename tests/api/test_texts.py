@@ -134,7 +134,10 @@ async def test_every_address_that_a_text_tells_to_read_is_there(dojo: Dojo, targ
         assert await answered(reader, address) == 200, address
 
 
-@pytest.mark.parametrize(("given", "nearest"), [("flux-1.1-por", "flux-1.1-pro"), ("veo3.1-fast", "veo-3.1-fast")])
+@pytest.mark.parametrize(
+    ("given", "nearest"),
+    [("flux-1.1-por", "flux-1.1-pro"), ("veo3.1-fast", "veo-3.1-fast"), ("FLUX-2-PRO", "flux-2-pro")],
+)
 async def test_an_unknown_model_is_404_and_names_the_nearest(dojo: Dojo, given: str, nearest: str) -> None:
     reply = await dojo.stranger.get(f"/llm/{given}.txt")
     assert (reply.status, reply.error["code"]) == (404, "not_found")

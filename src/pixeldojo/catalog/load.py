@@ -5,7 +5,6 @@ a model by id. Leaves what the tables mean to `schema`, whether they fit togethe
 found sound to `compiled`.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -24,7 +23,7 @@ from pixeldojo.catalog.schema import Confidence, Feature, Model, Section, Task, 
 from pixeldojo.catalog.toml_file import FileTable, each, read_table, read_toml, refuse
 from pixeldojo.core.errors import NotFound
 from pixeldojo.core.json_types import JsonObject, JsonValue
-from pixeldojo.core.near_miss import nearest
+from pixeldojo.core.near_miss import near_word, nearest
 from pixeldojo.core.output_facts import MediaRole, OutputFacts
 
 IMAGE_TIMEOUT_SECONDS: Final = 600
@@ -77,9 +76,14 @@ class Catalog:
         for model in self.models:
             if model.id == model_id:
                 return model
-        close = difflib.get_close_matches(model_id[:80], [model.id for model in self.models], n=1, cutoff=0.5)
-        hint = f' Did you mean "{close[0]}"?' if close else ""
+        near = self.nearest(model_id)
+        hint = f' Did you mean "{near}"?' if near else ""
         raise NotFound(f"There is no model of that id.{hint} GET /api/v1/models lists them all.")
+
+    def nearest(self, model_id: str) -> str | None:
+        """Return the id of the model that somebody may have meant, by its name or by an id much like it, or None."""
+        named = (model.id for model in self.models if model.name.casefold() == model_id.casefold())
+        return next(named, None) or near_word(model_id, [model.id for model in self.models], 0.5)
 
 
 def load_catalog(folder: Path | None = None, compiled: Path | None = None) -> Catalog:

@@ -16,6 +16,7 @@ def nearest(word: str, known: Sequence[str], likeness: float = 0.6) -> str:
 
 
 def near_word(word: str, known: Sequence[str], likeness: float = 0.6) -> str | None:
-    """Return the nearest known word that is at least so like it (0..1), or None."""
-    close = difflib.get_close_matches(word[:_COMPARED_CHARACTERS], known, n=1, cutoff=likeness)
-    return close[0] if close else None
+    """Return the nearest known word that is at least so like it (0..1), or None; case is no difference."""
+    folded = {one.casefold(): one for one in reversed(known)}
+    close = difflib.get_close_matches(word[:_COMPARED_CHARACTERS].casefold(), list(folded), n=1, cutoff=likeness)
+    return folded[close[0]] if close else None

@@ -17,7 +17,6 @@ from pixeldojo.api.published import Published
 from pixeldojo.api.services import Services
 from pixeldojo.catalog.schema import Model
 from pixeldojo.core.errors import NotFound
-from pixeldojo.core.near_miss import near_word
 
 if TYPE_CHECKING:
     from pixeldojo.api.pages.templating import Templates
@@ -62,7 +61,7 @@ class Pages:
 
     def missing(self, model_id: str) -> bytes:
         """Return the page for an id that no model has, with the nearest that one has."""
-        near = near_word(model_id, list(self._models), 0.5)
+        near = self._services.catalog.nearest(model_id)
         return self._templates.render("missing.html", model_id=model_id[:_LONGEST_NAME], near=near)
 
     @cached_property
