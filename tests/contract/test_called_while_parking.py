@@ -38,9 +38,8 @@ async def elsewhere(database: Database, clock: FakeClock) -> AsyncIterator[Store
     await other.engine.close()
 
 
-async def run_to_the_end(shop: Workshop, key: ApiKey, point: str, call: Callable[[str], Awaitable[object]]) -> float:
-    """Let the upstream call at that point; return how many seconds passed until the job was done."""
-    started = shop.clock.monotonic()
+async def run_until_put_aside(shop: Workshop, key: ApiKey, point: str, call: Callable[[str], Awaitable[object]]) -> str:
+    """Let the upstream call at that point; return the job's id once the worker has it no longer. No time passes."""
     job_id = await shop.submit(key)
 
     async def now() -> None:
@@ -61,30 +60,39 @@ async def run_to_the_end(shop: Workshop, key: ApiKey, point: str, call: Callable
 
     shop.upstream.to_submit = [accept]
     worker = shop.worker()
-    async with shop.running(worker):
-        await worker.take(job_id)
-        await shop.until_dropped(worker)
-        if point == "later":
-            await now()
-        await shop.until_ended(job_id)
-    assert await shop.ending(key, job_id) == ("completed", None, 1500)
-    assert (len(shop.upstream.calls), len(shop.upstream.checked)) == (1, 1)
-    return shop.clock.monotonic() - started
+    shop.stores.engine.handle(Hint.JOB, worker.take)
+    await worker.take(job_id)
+    await shop.until_dropped(worker)
+    return job_id
+
+
+async def has_ended(shop: Workshop, key: ApiKey, job_id: str) -> bool:
+    """Whether the job is completed; either way the upstream was asked at most once for what it was paid once."""
+    assert len(shop.upstream.calls) == 1
+    assert len(shop.upstream.checked) <= 1
+    return await shop.ending(key, job_id) == ("completed", None, 1500)
 
 
 @pytest.mark.parametrize("point", ["before the answer", "when the answer was written"])
 async def test_a_call_before_the_job_is_put_aside_is_found_in_the_row(
     shop: Workshop, key: ApiKey, elsewhere: Stores, point: str
 ) -> None:
-    assert await run_to_the_end(shop, key, point, elsewhere.claims.call_for) == 0
+    job_id = await run_until_put_aside(shop, key, point, elsewhere.claims.call_for)
+    assert await has_ended(shop, key, job_id)
 
 
 @pytest.mark.parametrize("point", ["when the job was put aside", "later"])
-async def test_a_call_after_that_is_found_by_the_next_sweep(
+async def test_a_call_after_that_makes_the_job_due_at_once(
     shop: Workshop, key: ApiKey, elsewhere: Stores, point: str
 ) -> None:
-    # The sweep finds it at the first tick; that it has ended is seen at the next.
-    assert await run_to_the_end(shop, key, point, elsewhere.claims.call_for) <= 2 * TICK
+    job_id = await run_until_put_aside(shop, key, point, elsewhere.claims.call_for)
+    assert not await has_ended(shop, key, job_id)
+    if point == "later":
+        assert await elsewhere.claims.due(10) == []
+        await elsewhere.claims.call_for(job_id)
+    assert await elsewhere.claims.due(10) == [job_id]
+    await shop.carry(job_id, "worker_2")
+    assert await has_ended(shop, key, job_id)
 
 
 @pytest.mark.parametrize("way", ["news", "a hint"])
@@ -99,7 +107,8 @@ async def test_a_call_that_is_heard_while_the_job_is_still_in_hand_needs_no_swee
             await shop.stores.engine.announce(Hint.JOB, job_id)
             await asyncio.sleep(0)
 
-    assert await run_to_the_end(shop, key, "when the job was put aside", call) == 0
+    job_id = await run_until_put_aside(shop, key, "when the job was put aside", call)
+    assert await has_ended(shop, key, job_id)
 
 
 async def test_a_wish_to_cancel_that_comes_just_then_is_found_too(
