@@ -1,85 +1,11 @@
-"""Who may call what: keys that are good, wrong, revoked and expired, and the scope that every route asks for."""
+"""Who is let in: keys that are good, wrong, revoked and expired. What each may do is in `test_tenants.py`."""
 
 from datetime import timedelta
-from typing import Final
 
 import pytest
-from tests.api.asgi import Reply
 from tests.api.dojo import Caller, Dojo
 
-from pixeldojo.accounts.keys import KeyMode, Scope, new_secret_key
-
-PUBLIC: Final = "public"
-SCOPES: Final[dict[tuple[str, str], Scope | str]] = {
-    ("get", "/api/v1/models"): PUBLIC,
-    ("get", "/api/v1/models/{apiId}"): PUBLIC,
-    ("get", "/api/v1/models/{apiId}/schema"): PUBLIC,
-    ("post", "/api/v1/models/{apiId}/run"): Scope.JOBS_WRITE,
-    ("get", "/api/v1/jobs"): Scope.JOBS_READ,
-    ("get", "/api/v1/jobs/{jobId}"): Scope.JOBS_READ,
-    ("post", "/api/v1/jobs/{jobId}/cancel"): Scope.JOBS_WRITE,
-    ("post", "/api/v1/jobs/{jobId}/webhook"): Scope.JOBS_WRITE,
-    ("get", "/api/v1/credits"): Scope.BILLING,
-    ("get", "/api/v1/webhooks/secret"): Scope.KEYS,
-    ("post", "/api/v1/webhooks/secret"): Scope.KEYS,
-    ("get", "/api/openapi"): PUBLIC,
-    ("get", "/assets/{fileName}"): PUBLIC,
-    ("head", "/assets/{fileName}"): PUBLIC,
-    ("get", "/healthz"): PUBLIC,
-    ("get", "/readyz"): PUBLIC,
-}
-_REFUSED: Final = {401, 403}
-
-
-def operations(dojo: Dojo) -> dict[tuple[str, str], bool]:
-    """Return every operation of the document, and whether it says that it needs a key."""
-    return {
-        (method, path): bool(operation["security"])
-        for path, described in dojo.promises.document["paths"].items()
-        for method, operation in described.items()
-    }
-
-
-async def call(caller: Caller, method: str, path: str) -> Reply:
-    for name, value in (("{apiId}", "flux-1.1-pro"), ("{jobId}", f"job_{'0' * 32}"), ("{fileName}", "a.png")):
-        path = path.replace(name, value)
-    return await caller.send(method.upper(), path)
-
-
-async def test_every_operation_has_its_scope_here_and_its_key_in_the_document(dojo: Dojo) -> None:
-    assert operations(dojo) == {operation: scope != PUBLIC for operation, scope in SCOPES.items()}
-
-
-@pytest.mark.parametrize("scope", list(Scope))
-async def test_a_key_with_one_scope_opens_what_needs_it_and_nothing_else(dojo: Dojo, scope: Scope) -> None:
-    caller = await dojo.caller(scopes=frozenset({scope}))
-    for (method, path), needed in SCOPES.items():
-        reply = await call(caller, method, path)
-        if needed in {PUBLIC, scope}:
-            assert reply.status not in _REFUSED, (method, path)
-        else:
-            assert (reply.status, reply.error["code"]) == (403, "forbidden"), (method, path)
-            assert f"lacks the scope {needed}; it has {scope}" in reply.error["message"]
-            assert caller.api_key.prefix in reply.error["message"]
-
-
-async def test_a_key_without_scopes_opens_what_is_public(dojo: Dojo) -> None:
-    caller = await dojo.caller(scopes=frozenset())
-    for (method, path), needed in SCOPES.items():
-        reply = await call(caller, method, path)
-        assert (reply.status == 403) == (needed != PUBLIC)
-        if reply.status == 403:
-            assert "it has none" in reply.error["message"]
-
-
-async def test_without_a_key_everything_that_is_not_public_is_401_with_a_challenge(dojo: Dojo, caller: Caller) -> None:
-    caller.key = None
-    for (method, path), needed in SCOPES.items():
-        reply = await call(caller, method, path)
-        assert (reply.status == 401) == (needed != PUBLIC), (method, path)
-        if reply.status == 401:
-            assert reply.error["code"] == "unauthorized"
-            assert reply.header("www-authenticate") == 'Bearer realm="PixelDojo"'
+from pixeldojo.accounts.keys import KeyMode, new_secret_key
 
 
 @pytest.mark.parametrize(
