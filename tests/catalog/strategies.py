@@ -17,7 +17,10 @@ from pixeldojo.core.json_types import JsonValue
 Json: TypeAlias = st.SearchStrategy[JsonValue]
 Request: TypeAlias = tuple[Model, dict[str, JsonValue]]
 
-MODELS = (*load_catalog().models, load_catalog(Path(__file__).with_name("made_up")).find("wide"))
+MODELS = (
+    *load_catalog().models,
+    load_catalog(Path(__file__).with_name("made_up"), providers=("first", "second")).find("wide"),
+)
 
 NOISE: Json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

@@ -152,7 +152,7 @@ length = {{ seconds = 5 }}
 size = {{ table = {{ "*" = {{ "*" = [1280, 720] }} }} }}
 
 [[upstreams]]
-provider = "p"
+provider = "fal"
 endpoint = "e"
 source = "a test"
 """

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from pixeldojo.catalog.bind import bind, choose_upstreams
+from pixeldojo.catalog.family import FamilyFile
 from pixeldojo.catalog.inputs import read_input
-from pixeldojo.catalog.load import FamilyFile, ModelFile, load_catalog
+from pixeldojo.catalog.load import ModelFile, load_catalog
 from pixeldojo.catalog.price import cost_line, quote_price
 from pixeldojo.catalog.schema import Model
 from pixeldojo.catalog.texts import model_detail

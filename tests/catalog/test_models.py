@@ -1,6 +1,6 @@
 """Promises that every file of the packaged catalog keeps, and the facts of the first ten."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import combinations_with_replacement, product
 
@@ -14,7 +14,7 @@ from pixeldojo.catalog.checks import example_value
 from pixeldojo.catalog.inputs import media_values, read_input
 from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.price import cost_line, quote_price
-from pixeldojo.catalog.schema import Model
+from pixeldojo.catalog.schema import PROVIDERS, Model
 from pixeldojo.core.errors import ValidationError
 from pixeldojo.core.json_types import JsonValue
 from pixeldojo.core.output_facts import OutputFacts
@@ -80,11 +80,17 @@ def test_name_section_cost_features_and_use_cases_are_the_original_s(model_id: s
     assert Original(model.name, model.section, cost_line(model), model.features, model.use_cases) == ORIGINALS[model_id]
 
 
-def test_every_upstream_is_one_that_an_adapter_is_planned_for() -> None:
-    planned = {"dashscope", "fal", "google", "magnific", "openai", "replicate", "runware", "wavespeed", "xai"}
+def test_every_upstream_has_an_adapter_and_every_adapter_an_upstream() -> None:
     packaged = [model for model in MODELS if model.id != "wide"]
-    assert {upstream.provider for model in packaged for upstream in model.upstreams} == planned
+    assert {upstream.provider for model in packaged for upstream in model.upstreams} == set(PROVIDERS)
     assert [model.id for model in packaged if model.sandbox_only] == ["qwen-image-edit-spicy", "z-image-spicy"]
+
+
+def test_runway_s_three_ids_take_cost_send_and_promise_the_same() -> None:
+    first, *others = (PACKAGED[name] for name in ("runway-gen4-video", "runway-video", "runway-gen4"))
+    own = {key: getattr(first, key) for key in ("id", "name", "description", "order", "confidence", "use_cases")}
+    assert [replace(other, **own) for other in others] == [first, first]
+    assert len({(model.name, model.description, model.order) for model in (first, *others)}) == 3
 
 
 def test_the_models_stand_in_the_original_s_order() -> None:

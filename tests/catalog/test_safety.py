@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import pytest
 from tests.catalog.strategies import MODELS
 
+from pixeldojo.catalog.check_safety import safety_findings
+from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.schema import Model, Upstream
 from pixeldojo.core.json_types import JsonValue
 
@@ -91,3 +94,98 @@ def test_the_upstreams_that_have_switches_are_told() -> None:
         model = next(model for model in PACKAGED if model.id == model_id)
         (pruna,) = [upstream for upstream in model.upstreams if upstream.provider == "replicate"]
         assert pruna.constants["disable_safety_filter"] is False
+
+
+OUTPAINT = next(model for model in MODELS if model.id == "outpaint")
+
+
+def found(constants: Mapping[str, JsonValue], name: str = "glow", **limits: object) -> list[str]:
+    """Return what is found in a model with one such parameter and one upstream that is always sent the constants."""
+    parameter = Parameter.model_validate(
+        {"name": name, "type": "integer", "description": "How much.", "minimum": 0, "maximum": 6, **limits}
+    )
+    upstream = OUTPAINT.upstreams[0].model_copy(update={"constants": constants, "send": {}})
+    return [reason for _, reason in safety_findings(replace(OUTPAINT, parameters=(parameter,), upstreams=(upstream,)))]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("disable_nsfw_check", True),
+        ("allow_nsfw", True),
+        ("nsfw", True),
+        ("skip_safety", True),
+        ("skip_checks", True),
+        ("disable_content_moderation", True),
+        ("moderation_level", "off"),
+        ("moderation", "low"),
+        ("content_filter", False),
+        ("safe_mode", False),
+        ("enableSafetyChecker", False),
+        ("contentSafety", False),
+        ("checkNSFW", False),
+        ("safety.checkContent", False),
+        ("safety", {"checkContent": False}),
+        ("options", {"inner": [{"enable-safety-checker": False}]}),
+        ("safetySettings", "BLOCK_NONE"),
+        ("safetySettings", [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}]),
+        ("safety_tolerance", 6),
+        ("safety_filter_level", "block_only_high"),
+        ("parameters.check_image", False),
+        ("personGeneration", "allow_all"),
+        ("guardrails", 0),
+    ],
+)
+def test_a_constant_that_opens_a_check_is_refused_with_what_would_keep_it(path: str, value: JsonValue) -> None:
+    (reason,) = found({path: value})
+    assert " must be " in reason
+    assert "leaves the safety check on" in reason
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        *SAFE.items(),
+        ("safety.checkContent", True),
+        ("safety", {"checkContent": True}),
+        ("disableNsfwFilter", False),
+        ("nsfw", False),
+        ("safe_mode", True),
+        ("safety_tolerance", "2"),
+        ("safetySettings", [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_LOW_AND_ABOVE"}]),
+        ("model", "waiANINSFWPONYXL_v140"),
+        ("harmony", 0.5),
+        ("checkpoint", "v2"),
+    ],
+)
+def test_a_constant_that_keeps_a_check_or_is_none_is_taken(path: str, value: JsonValue) -> None:
+    assert found({path: value}) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*SAFE, "safe_mode", "allow_explicit", "adult_content", "unsafe", "guardrails", "skip_checks", "content_filter"],
+)
+def test_a_parameter_that_reads_like_a_check_is_refused_and_so_is_one_that_reaches_it(name: str) -> None:
+    if name.islower():
+        assert any("is never offered" in reason for reason in found({}, name))
+    assert any("is never offered" in reason for reason in found({}, aliases=(name,)))
+    upstream = OUTPAINT.upstreams[0].model_validate(
+        {"provider": "fal", "endpoint": "e", "source": "s", "send": {"prompt": [{"to": f"a.{name}"}]}}, strict=False
+    )
+    assert any("is never offered" in why for _, why in safety_findings(replace(OUTPAINT, upstreams=(upstream,))))
+
+
+@pytest.mark.parametrize(
+    ("limits", "is_taken"),
+    [
+        ({}, True),
+        ({"minimum": 1, "maximum": 5}, True),
+        ({"maximum": 7}, False),
+        ({"maximum": None}, False),
+        ({"enum": (1, 2)}, True),
+        ({"enum": (1, 9)}, False),
+    ],
+)
+def test_a_tolerance_is_offered_in_the_documented_range_alone(limits: Mapping[str, object], is_taken: bool) -> None:
+    assert (found({}, "safety_tolerance", **limits) == []) == is_taken

@@ -15,7 +15,7 @@ from pixeldojo.catalog.checks import example_value
 from pixeldojo.catalog.conditions import Condition
 from pixeldojo.catalog.inputs import media_values, read_input
 from pixeldojo.catalog.parameters import Parameter
-from pixeldojo.catalog.schema import Model, Upstream
+from pixeldojo.catalog.schema import PROVIDERS, Model, Upstream
 from pixeldojo.core.errors import ValidationError
 from pixeldojo.core.json_types import JsonObject, JsonValue
 from pixeldojo.core.settings import Settings, read_settings, variable_of
@@ -58,6 +58,7 @@ def test_every_adapter_is_tried_here(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable_of(name), raising=False)
     built = build_upstreams(read_settings(**dict.fromkeys(credentials, "id:secret")))
     assert {name: type(provider) for name, provider in built.items()} == {pair.name: pair.adapter for pair in PAIRS}
+    assert set(built) == set(PROVIDERS), "catalog/schema.py lists the providers that a model's file may name"
     assert build_upstreams(read_settings()) == {}
 
 

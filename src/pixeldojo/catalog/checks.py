@@ -21,7 +21,7 @@ from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.request_schema import ITEMS_MAXIMUM, object_schema
 from pixeldojo.catalog.rules import ChooseRule, Rule, WhenRule, names
 from pixeldojo.catalog.schema import Model, Send, SizeBinding, Upstream
-from pixeldojo.catalog.toml_file import refuse_any
+from pixeldojo.catalog.toml_file import Origin, refuse_any
 from pixeldojo.core.errors import ValidationError
 from pixeldojo.core.json_types import JsonValue
 from pixeldojo.core.near_miss import nearest
@@ -36,16 +36,25 @@ _EXAMPLE_FILES = {
 }
 
 
-def check_names(parameters: Sequence[Parameter], rules: Sequence[Rule], file: str) -> None:
+def check_names(parameters: Sequence[Parameter], rules: Sequence[Rule], origin: Origin) -> None:
     """Check that every name stands for one parameter, and that rules and conditions name only those.
 
     Raises:
         ConfigurationError: naming each that does not.
     """
-    refuse_any(file, _names_findings(parameters, rules))
+    refuse_any(origin, _names_findings(parameters, rules))
 
 
-def check_model(model: Model, file: str) -> None:
+def check_providers(upstreams: Sequence[Upstream], known: Sequence[str], origin: Origin) -> None:
+    """Check that every upstream has an adapter.
+
+    Raises:
+        ConfigurationError: naming each that has none, and the providers that have one.
+    """
+    refuse_any(origin, _provider_findings(upstreams, known))
+
+
+def check_model(model: Model, origin: Origin) -> None:
     """Check a whole model whose names are known to be right.
 
     Raises:
@@ -62,7 +71,7 @@ def check_model(model: Model, file: str) -> None:
         _example_findings,
     )
     for check in checks:
-        refuse_any(file, check(model))
+        refuse_any(origin, check(model))
 
 
 def derive_example(parameters: Sequence[Parameter]) -> dict[str, JsonValue]:
@@ -119,6 +128,14 @@ def _names_findings(parameters: Sequence[Parameter], rules: Sequence[Rule]) -> F
         for name in names(rule):
             if name not in known:
                 yield f"rules[{index}]", unknown_name(name, parameters)
+
+
+def _provider_findings(upstreams: Sequence[Upstream], known: Sequence[str]) -> Findings:
+    for index, upstream in enumerate(upstreams):
+        if upstream.provider not in known:
+            hint = nearest(upstream.provider, known) or "; note an upstream without an adapter in a comment"
+            reason = f'must be one of {", ".join(known)}, not "{upstream.provider}"{hint}'
+            yield f"upstreams[{index}].provider", reason
 
 
 def _parameter_findings(model: Model) -> Findings:

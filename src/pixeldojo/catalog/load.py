@@ -1,8 +1,8 @@
 """From a folder of TOML files to the catalog, or one sentence that says which file is wrong, where and why.
 
-Owns the layout of the folder (`models/<id>.toml`, `families/<name>.toml`), merging a family into a model, and finding
-a model by id. Leaves what the tables mean to `schema`, whether they fit together to `checks`, and keeping what was
-found sound to `compiled`.
+Owns the layout of the folder (`models/<id>.toml`, `families/<name>.toml`) and finding a model by id. Leaves merging a
+family into a model to `family`, what the tables mean to `schema`, whether they fit together to `checks`, and keeping
+what was found sound to `compiled`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,29 +14,21 @@ from typing import Final
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic import JsonValue as TomlValue
 
-from pixeldojo.catalog.checks import check_model, check_names, derive_example
+from pixeldojo.catalog.checks import check_model, check_names, check_providers, derive_example
 from pixeldojo.catalog.compiled import CompiledFile
+from pixeldojo.catalog.family import Family, read_family, with_family
 from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.price_rules import PriceRule
 from pixeldojo.catalog.rules import Rule
-from pixeldojo.catalog.schema import Confidence, Feature, Model, Section, Task, Upstream, UseCase
-from pixeldojo.catalog.toml_file import FileTable, each, read_table, read_toml, refuse
+from pixeldojo.catalog.schema import PROVIDERS, Confidence, Feature, Model, Section, Task, Upstream, UseCase
+from pixeldojo.catalog.toml_file import FileTable, Origin, each, read_table, read_toml, refuse
 from pixeldojo.core.errors import NotFound
-from pixeldojo.core.json_types import JsonObject, JsonValue
-from pixeldojo.core.near_miss import near_word, nearest
+from pixeldojo.core.json_types import JsonObject
+from pixeldojo.core.near_miss import near_word
 from pixeldojo.core.output_facts import MediaRole, OutputFacts
 
 IMAGE_TIMEOUT_SECONDS: Final = 600
 OTHER_TIMEOUT_SECONDS: Final = 1800
-
-_SizeTable = Mapping[str, Mapping[str, tuple[int, int]]]
-
-
-class FamilyFile(FileTable):
-    """What may stand in `families/<name>.toml`: parameters and size tables that models share."""
-
-    parameters: tuple[Parameter, ...] = ()
-    sizes: Mapping[str, _SizeTable] = Field(default_factory=dict)
 
 
 class ModelFile(FileTable):
@@ -86,13 +78,16 @@ class Catalog:
         return next(named, None) or near_word(model_id, [model.id for model in self.models], 0.5)
 
 
-def load_catalog(folder: Path | None = None, compiled: Path | None = None) -> Catalog:
+def load_catalog(
+    folder: Path | None = None, compiled: Path | None = None, providers: Sequence[str] = PROVIDERS
+) -> Catalog:
     """Read every model of the folder; the packaged catalog by default.
 
     Args:
         folder: Holds `models` and `families`.
         compiled: Where to keep what was read and found sound, in a folder of our own that exists; while none of the
             files changes, the next call with it is several times as quick. Always reads and checks everything if None.
+        providers: The names that an upstream may have.
 
     Raises:
         ConfigurationError: with a line for each mistake: file, line or dotted place, reason and remedy.
@@ -102,7 +97,7 @@ def load_catalog(folder: Path | None = None, compiled: Path | None = None) -> Ca
     kept = None if compiled is None else CompiledFile(compiled, sources)
     models = _read_kept(kept) if kept else None
     if models is None:
-        read = _read_models(sources)
+        read = _read_models(sources, providers)
         models = [model for model, _ in read]
         if kept:
             kept.write({model.id: table for model, table in read})
@@ -137,106 +132,32 @@ def _read_kept(kept: CompiledFile) -> list[Model] | None:
     return [_assemble(model_id, file) for model_id, file in written.items()]
 
 
-def _read_models(sources: Mapping[str, bytes]) -> list[tuple[Model, JsonObject]]:
+def _read_models(sources: Mapping[str, bytes], providers: Sequence[str]) -> list[tuple[Model, JsonObject]]:
     """Return each model, checked, with its table, in which its family is merged."""
-    shared = each(_family, {file: text for file, text in sources.items() if file.startswith("families/")})
+    shared = each(read_family, {file: text for file, text in sources.items() if file.startswith("families/")})
     families = {Path(file).stem: family for file, family in shared.items()}
 
     def read(file: str, content: bytes) -> tuple[Model, JsonObject]:
-        table = _model_table(file, content, families)
-        return _checked(file, table), table
+        table, origin = _model_table(file, content, families)
+        return _checked(table, origin, providers), table
 
     return list(each(read, {file: text for file, text in sources.items() if file.startswith("models/")}).values())
 
 
-def _family(file: str, content: bytes) -> FamilyFile:
-    table = read_toml(content, file)
-    if "family" in table:
-        refuse(file, "family", "a family cannot stand on another one; repeat what it needs here")
-    return read_table(FamilyFile, table, file)
-
-
-def _model_table(file: str, content: bytes, families: Mapping[str, FamilyFile]) -> JsonObject:
+def _model_table(file: str, content: bytes, families: Mapping[str, Family]) -> tuple[JsonObject, Origin]:
     table = read_toml(content, file)
     if "id" in table:
         refuse(file, "id", "the id is the file's name and never stands inside; delete this line")
-    family = _family_of(table, families, file)
-    table["parameters"] = _with_shared_parameters(table.get("parameters"), family, file)
-    table["output"] = _with_shared_sizes(table.get("output"), family, file)
-    table["upstreams"] = _with_full_sends(table.get("upstreams", []))
-    return table
+    return with_family(table, families, file)
 
 
-def _checked(file: str, table: JsonObject) -> Model:
-    written = read_table(ModelFile, table, file)
-    check_names(written.parameters, written.rules, file)
-    model = _assemble(Path(file).stem, written)
-    check_model(model, file)
+def _checked(table: JsonObject, origin: Origin, providers: Sequence[str]) -> Model:
+    written = read_table(ModelFile, table, origin)
+    check_names(written.parameters, written.rules, origin)
+    check_providers(written.upstreams, providers, origin)
+    model = _assemble(Path(origin.file).stem, written)
+    check_model(model, origin)
     return model
-
-
-def _family_of(table: JsonObject, families: Mapping[str, FamilyFile], file: str) -> FamilyFile:
-    name = table.get("family")
-    if name is None:
-        return FamilyFile()
-    if not isinstance(name, str) or name not in families:
-        known = f"; the families are {', '.join(families)}" if families else "; there are no families"
-        refuse(file, "family", f"there is no families/{name}.toml{nearest(str(name), list(families)) or known}")
-    return families[name]
-
-
-def _with_shared_parameters(parameters: JsonValue, family: FamilyFile, file: str) -> JsonValue:
-    """Replace `use = "seed"` by the family's parameter of that name; other keys of the entry win."""
-    if not isinstance(parameters, list):
-        return parameters
-    shared = {parameter.name: parameter for parameter in family.parameters}
-    full: list[JsonValue] = []
-    for index, entry in enumerate(parameters):
-        if not isinstance(entry, Mapping) or "use" not in entry:
-            full.append(entry)
-            continue
-        name = entry["use"]
-        if not isinstance(name, str) or name not in shared:
-            hint = nearest(str(name), list(shared)) or f"; it has {', '.join(shared) or 'none'}"
-            refuse(file, f"parameters[{index}].use", f'the family has no parameter "{name}"{hint}')
-        base = shared[name].model_dump(mode="json", exclude_unset=True)
-        full.append({**base, **{key: value for key, value in entry.items() if key != "use"}})
-    return full
-
-
-def _with_shared_sizes(output: JsonValue, family: FamilyFile, file: str) -> JsonValue:
-    """Replace `table = "name"` in `[output.size]` by the family's table of that name."""
-    size = output.get("size") if isinstance(output, Mapping) else None
-    if not isinstance(output, Mapping) or not isinstance(size, Mapping) or not isinstance(size.get("table"), str):
-        return output
-    name = str(size["table"])
-    if name not in family.sizes:
-        hint = nearest(name, list(family.sizes)) or f"; it has {', '.join(family.sizes) or 'none'}"
-        refuse(file, "output.size.table", f'the family has no sizes "{name}"{hint}')
-    rows: JsonObject = {
-        row: {column: list(cell) for column, cell in cells.items()} for row, cells in family.sizes[name].items()
-    }
-    return {**output, "size": {**size, "table": rows}}
-
-
-def _with_full_sends(upstreams: JsonValue) -> JsonValue:
-    """Write the short forms of `send` out: `prompt = "text"`, and one table where several may stand."""
-    if not isinstance(upstreams, list):
-        return upstreams
-    return [_with_full_send(entry) if isinstance(entry, Mapping) else entry for entry in upstreams]
-
-
-def _with_full_send(entry: JsonObject) -> JsonValue:
-    sends = entry.get("send")
-    if not isinstance(sends, Mapping):
-        return entry
-    full: dict[str, JsonValue] = {}
-    for name, send in sends.items():
-        if isinstance(send, str):
-            full[name] = [{"to": send}]
-        else:
-            full[name] = [send] if isinstance(send, Mapping) else send
-    return {**entry, "send": full}
 
 
 def _assemble(model_id: str, written: ModelFile) -> Model:

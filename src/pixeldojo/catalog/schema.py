@@ -20,7 +20,7 @@ so that the catalog and whoever makes the files cannot disagree.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from jsonschema_rs import Draft202012Validator
 from pydantic import Field
@@ -64,6 +64,10 @@ Task: TypeAlias = Literal[
     "music",
     "video-to-audio",
 ]
+
+
+# Whose adapters there are; an upstream of anybody else could never be asked.
+PROVIDERS: Final = ("fal", "replicate", "dashscope", "runware", "xai", "google", "openai", "wavespeed", "magnific")
 
 
 class Send(FileTable):

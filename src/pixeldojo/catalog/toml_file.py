@@ -5,7 +5,9 @@ and remedy. Leaves what the tables mean to the modules that define them.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
 import tomli
@@ -24,19 +26,42 @@ class FileTable(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a table is written: in a file of its own, but for the keys that another file lends it.
+
+    Attributes:
+        file: Its own.
+        lent: The keys that stand in `lender`.
+        lender: The other file.
+        lender_place: The table of it in which they stand.
+    """
+
+    file: str
+    lent: frozenset[str] = frozenset()
+    lender: str = ""
+    lender_place: str = ""
+
+    def mistake(self, place: str, reason: str) -> str:
+        """Return the line for what is wrong at a dotted place of the table."""
+        if re.split(r"[.\[ ]", place, maxsplit=1)[0] in self.lent:
+            return _mistake(self.lender, f"{self.lender_place}.{place}", reason)
+        return _mistake(self.file, place, reason)
+
+
 _Table = TypeVar("_Table", bound=BaseModel)
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def refuse(file: str, place: str, reason: str) -> NoReturn:
+def refuse(origin: Origin | str, place: str, reason: str) -> NoReturn:
     """Raise the catalog's one error: `file: place: reason`."""
-    raise ConfigurationError(_mistake(file, place, reason))
+    raise ConfigurationError((Origin(origin) if isinstance(origin, str) else origin).mistake(place, reason))
 
 
-def refuse_any(file: str, findings: Iterable[tuple[str, str]]) -> None:
+def refuse_any(origin: Origin, findings: Iterable[tuple[str, str]]) -> None:
     """Raise the error with a line for each finding, a place and a reason; return where there is none."""
-    mistakes = [_mistake(file, place, reason) for place, reason in findings]
+    mistakes = [origin.mistake(place, reason) for place, reason in findings]
     if mistakes:
         raise ConfigurationError("\n".join(mistakes))
 
@@ -53,9 +78,10 @@ def each(read: Callable[[str, _Item], _Result], items: Mapping[str, _Item]) -> d
         try:
             done[name] = read(name, item)
         except ConfigurationError as error:
-            mistakes.append(str(error))
+            mistakes += str(error).splitlines()
     if mistakes:
-        raise ConfigurationError("\n".join(mistakes))
+        # What a family lends is wrong once, however many models borrow it.
+        raise ConfigurationError("\n".join(dict.fromkeys(mistakes)))
     return done
 
 
@@ -75,7 +101,7 @@ def read_toml(content: bytes, file: str) -> dict[str, JsonValue]:
     return table
 
 
-def read_table(kind: type[_Table], table: JsonObject, file: str, place: str = "") -> _Table:
+def read_table(kind: type[_Table], table: JsonObject, origin: Origin) -> _Table:
     """Read a mapping as a table of that kind.
 
     Raises:
@@ -86,10 +112,9 @@ def read_table(kind: type[_Table], table: JsonObject, file: str, place: str = ""
     except ValidationError as error:
         found: dict[str, str] = {}
         for mistake in error.errors(include_url=False):
-            inner = _place(mistake["loc"], table)
             # Of the several shapes a place may have, the first tells what is wrong with it.
-            found.setdefault(".".join(part for part in (place, inner) if part), _reason(mistake, kind))
-        refuse_any(file, found.items())
+            found.setdefault(_place(mistake["loc"], table), _reason(mistake, kind))
+        refuse_any(origin, found.items())
         raise AssertionError("a failed validation lists what failed") from error
 
 

@@ -94,4 +94,4 @@ def catalog() -> Catalog:
 @pytest.fixture(scope="session")
 def wide() -> Model:
     """The made-up model that uses every part of the format."""
-    return load_catalog(Path(__file__).parents[2] / "catalog" / "made_up").find("wide")
+    return load_catalog(Path(__file__).parents[2] / "catalog" / "made_up", providers=("first", "second")).find("wide")

@@ -6,6 +6,7 @@ from tests.unit.catalog.conftest import HEAD, PRICE, PROMPT, UPSTREAM, VIDEO_OUT
 from pixeldojo.catalog.inputs import read_input
 from pixeldojo.catalog.load import Catalog
 from pixeldojo.catalog.price import cost_line, credit_cost_json, quote_price
+from pixeldojo.catalog.schema import PROVIDERS
 from pixeldojo.core.errors import ConfigurationError, NotFound
 
 WHOLE = HEAD + PRICE + PROMPT + VIDEO_OUTPUT + UPSTREAM
@@ -309,12 +310,47 @@ def test_a_family_lends_only_the_sizes_the_model_offers(write_catalog: WriteCata
          'models/m.toml: output.size.table: the family has no sizes "framse"; did you mean "frames"?'),
         (VIDEO_OUTPUT, 'family = "other"\n' + FAMILY, "families/video.toml: family: a family cannot stand on another"),
         (VIDEO_OUTPUT, FAMILY.replace("integer", "int"), "families/video.toml: parameters[0].type: must be"),
+        (VIDEO_OUTPUT, FAMILY + '[model]\ntask = "film"\n', "families/video.toml: model.task: must be"),
+        (VIDEO_OUTPUT, FAMILY + '[model]\nname = "x"\n', "families/video.toml: model.name: is not a key of this table"),
+        (VIDEO_OUTPUT, FAMILY + '[[model.parameters]]\nuse = "sed"\n',
+         "families/video.toml: model.parameters[0].use: the family has no"),
+        ("", FAMILY + VIDEO_OUTPUT.replace("[output", "[model.output").replace("seconds = 5", 'follow = ["clip"]'),
+         "families/video.toml: model.output.length"),
     ],
 )  # fmt: skip
 def test_mistakes_around_families_are_named(write_catalog: WriteCatalog, model: str, family: str, reason: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         write_catalog({"m": IN_FAMILY + model + UPSTREAM}, {"video": family})
     assert reason in str(caught.value)
+
+
+def test_a_family_lends_whole_keys_that_a_model_may_give_itself(write_catalog: WriteCatalog) -> None:
+    family = FAMILY + "".join(
+        part.replace("[price", "[model.price").replace("[output", "[model.output").replace("[[", "[[model.")
+        for part in (PRICE, PROMPT, VIDEO_OUTPUT, UPSTREAM)
+    )
+    top = HEAD + 'family = "video"\n'
+    own = top.replace("order = 1", "order = 2") + PRICE.replace('"1"', '"2"')
+    catalog = write_catalog({"a": top, "b": own}, {"video": family})
+    first, second = (catalog.find(name) for name in "ab")
+    assert (cost_line(first), cost_line(second)) == ("1 credit(s)", "2 credit(s)")
+    for key in ("parameters", "output", "upstreams"):
+        assert getattr(first, key) == getattr(second, key) != ()
+    with pytest.raises(ConfigurationError) as caught:
+        write_catalog({}, {"video": family.replace('"replicate"', '"Fal"')})
+    (mistake,) = str(caught.value).splitlines()  # once, however many models borrow it
+    assert mistake.startswith("families/video.toml: model.upstreams[0].provider: must be one of fal, ")
+
+
+@pytest.mark.parametrize(("name", "hint"), [("Fal", 'did you mean "fal"?'), ("freepik", "in a comment")])
+def test_a_provider_without_an_adapter_is_refused_with_those_that_have_one(
+    make_model: MakeModel, name: str, hint: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        make_model(output=VIDEO_OUTPUT, upstreams=UPSTREAM.replace("replicate", name))
+    told = str(caught.value)
+    assert f'upstreams[0].provider: must be one of {", ".join(PROVIDERS)}, not "{name}"' in told
+    assert hint in told
 
 
 def test_two_models_in_one_place_are_named(write_catalog: WriteCatalog) -> None:

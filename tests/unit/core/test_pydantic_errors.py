@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field, SecretStr, StringConstraints, TypeAdapter
 from pydantic_core.core_schema import ErrorType
 
 from pixeldojo.api import jobs, models
-from pixeldojo.catalog.load import FamilyFile, ModelFile
+from pixeldojo.catalog.family import FamilyFile
+from pixeldojo.catalog.load import ModelFile
 from pixeldojo.core.pydantic_errors import complaint_of, demand_of
 from pixeldojo.core.settings import Settings
 from pixeldojo.jobs.states import JobStatus
