@@ -77,9 +77,11 @@ def least_input(model: Model) -> JsonObject:
 
 
 @settings(max_examples=100, deadline=None)
-@given(QUOTES, st.integers(-1, 20), SECONDS | st.none())
-def test_a_settlement_is_never_more_than_the_quote(quote: Quote, delivered: int, seconds: Decimal | None) -> None:
-    settled = settle(quote, delivered, seconds)
+@given(QUOTES, st.integers(-1, 20), SECONDS | st.none(), st.integers(1, 8_000_000) | st.none())
+def test_a_settlement_is_never_more_than_the_quote(
+    quote: Quote, delivered: int, seconds: Decimal | None, pixels: int | None
+) -> None:
+    settled = settle(quote, delivered, seconds, pixels)
     assert type(settled) is int
     assert 0 <= settled <= quote.amount_millicredits
     assert (settled > 0) == (delivered > 0)
@@ -90,6 +92,22 @@ def test_a_settlement_is_never_more_than_the_quote(quote: Quote, delivered: int,
 def test_more_delivered_never_settles_for_less(quote: Quote, delivered: int, seconds: Decimal) -> None:
     assert settle(quote, delivered + 1, seconds) >= settle(quote, delivered, seconds)
     assert settle(quote, delivered, seconds + 1) >= settle(quote, delivered, seconds)
+
+
+@pytest.mark.parametrize("model_id", ["flux-2-flex", "flux-2-pro", "flux-2-max"])
+@given(pixels=st.integers(1, 8_000_000))
+def test_a_size_that_follows_a_picture_costs_the_tier_of_the_result(model_id: str, pixels: int) -> None:
+    (model,) = [model for model in MODELS if model.id == model_id]
+    assert isinstance(model.price, ByResolutionPrice)
+    picture: JsonObject = {"prompt": "x", "image_urls": ["https://example.com/a.png"]}
+    content = read_input(model, {**picture, "resolution": "match_input_image"})
+    quote = quote_price(model, content)
+    assert quote.amount_millicredits == max(model.price.amounts.values()) == settle(quote, 1)
+    assert [line.is_maximum for line in cost_lines(model, content, quote)] == [True]
+    tier = next((tier for tier, most in model.price.pixels.items() if pixels <= most), "4 MP")
+    assert settle(Quote.from_json(quote.to_json()), 1, measured_pixels=pixels) == model.price.amounts[tier]
+    named = quote_price(model, read_input(model, {**picture, "resolution": "2 MP"}))
+    assert settle(named, 1, measured_pixels=pixels) == named.amount_millicredits
 
 
 @settings(max_examples=50, deadline=None)

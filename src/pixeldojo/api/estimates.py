@@ -40,10 +40,10 @@ async def estimate_run(
 ) -> JSONResponse:
     """Check the body of a run and price it; no job is made, nothing is charged and nothing is kept.
 
-    `creditCost` is what the run would hold. Where a line says `isMaximum`, the length of the finished file decides and
-    the charge may be lower. `upstreams` are tried in that order; where there is none, this key cannot run the request,
-    and `note` tells how a run is refused. Files are looked at only when a job runs, and what one of them is can still
-    rule an upstream out.
+    `creditCost` is what the run would hold. Where a line says `isMaximum`, the length or the area of the finished file
+    decides, and the charge may be lower. `upstreams` are tried in that order; where there is none, this key cannot run
+    the request, and `note` tells how a run is refused. Files are looked at only when a job runs, and what one of them
+    is can still rule an upstream out.
     """
     wanted = await read_run_body(request, api_id)
     model, given = wanted.model, wanted.taken.input

@@ -9,13 +9,14 @@ the nearest tenth (halves up) and never below one tenth; an amount is rounded up
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
 from typing import assert_never
 
 from pydantic import TypeAdapter
 
 from pixeldojo.catalog.inputs import read_input
+from pixeldojo.catalog.lengths import longest_seconds
 from pixeldojo.catalog.price_rules import (
     BilledSeconds,
     ByResolutionAndDurationPrice,
@@ -42,6 +43,8 @@ class Quote:
         rate_millicredits: Per second, for per-second prices; else None.
         billed_seconds: Seconds of each output that the quote covers; None unless per second.
         measured: Whether the length of the output decides, up to `billed_seconds`.
+        tiers: Where the area of the output decides: the most pixels of each tier and the price of an output of it,
+            from small to large; an output beyond them costs `unit_millicredits`.
     """
 
     amount_millicredits: int
@@ -50,6 +53,7 @@ class Quote:
     rate_millicredits: int | None = None
     billed_seconds: Decimal | None = None
     measured: bool = False
+    tiers: tuple[tuple[int, int], ...] = ()
 
     def to_json(self) -> JsonObject:
         """Return what `from_json` reads."""
@@ -83,7 +87,9 @@ def quote_price(model: Model, given: JsonObject) -> Quote:
         case PerSecondPrice():
             return _per_second(model, rule, given)
         case ByResolutionPrice():
-            return _quoted(model.output.count(given), {**rule.amounts, **rule.unlisted}[price_tier(rule, given)])
+            tier = price_tier(rule, given)
+            quote = _quoted(model.output.count(given), {**rule.amounts, **rule.unlisted}[tier])
+            return replace(quote, tiers=_tiers(rule)) if tier in rule.unlisted else quote
         case ByResolutionAndDurationPrice():
             amount = rule.amounts[str(given[rule.by])][str(given[rule.seconds])]
             return _quoted(model.output.count(given), amount)
@@ -97,6 +103,11 @@ def price_tier(rule: ByResolutionPrice, given: JsonObject) -> str:
         area = sides[0] * sides[1]
         return next((tier for tier, most in rule.pixels.items() if area <= most), list(rule.pixels)[-1])
     return str(given[rule.by])
+
+
+def _tiers(rule: ByResolutionPrice) -> tuple[tuple[int, int], ...]:
+    """Return what an output costs by its area, where the tier asked for names no size and areas have a price."""
+    return tuple((most, rule.amounts[tier]) for tier, most in rule.pixels.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +139,27 @@ def stated_length(model: Model, given: JsonObject) -> StatedLength | None:
     return StatedLength(name, seconds, maximum, model.output.length.follow if model.output.length else ())
 
 
-def settle(quote: Quote, outputs_delivered: int, measured_seconds: Decimal | None = None) -> int:
+def settle(
+    quote: Quote,
+    outputs_delivered: int,
+    measured_seconds: Decimal | None = None,
+    measured_pixels: int | None = None,
+) -> int:
     """Return what a finished job costs in millicredits: never more than the quote.
 
     Args:
         quote: As stored at submit.
         outputs_delivered: Fewer than asked cost proportionally less; none cost nothing.
         measured_seconds: Length of one output. Counts only for a measured quote; None settles at the quote.
+        measured_pixels: Area of the largest output. Counts only for a quote with tiers; None settles at the quote.
     """
     delivered = max(0, min(outputs_delivered, quote.outputs))
     unit = quote.unit_millicredits
     if quote.measured and measured_seconds is not None and quote.rate_millicredits and quote.billed_seconds:
         seconds = max(measured_seconds.quantize(Decimal("0.1"), ROUND_HALF_UP), Decimal("0.1"))
         unit = _for_seconds(quote.rate_millicredits, min(seconds, quote.billed_seconds))
+    if measured_pixels is not None:
+        unit = next((price for most, price in quote.tiers if measured_pixels <= most), unit)
     return min(unit * delivered, quote.amount_millicredits)
 
 
@@ -202,6 +221,8 @@ def _usual_unit(model: Model) -> int:
 def _per_second(model: Model, rule: PerSecondPrice, given: JsonObject) -> Quote:
     rate = rule.rate if rule.rate is not None else rule.rates[str(given.get(rule.by))]
     seconds, is_measured = _billed(rule.seconds, given)
+    if is_measured:
+        seconds = min(seconds, longest_seconds(model, given) or seconds)
     unit, outputs = _for_seconds(rate, seconds), model.output.count(given)
     return Quote(unit * outputs, outputs, unit, rate, seconds, is_measured)
 

@@ -32,7 +32,7 @@ class CostLine:
         label: What is paid for.
         quantity: Of requests or outputs, whole; of seconds, in tenths.
         unit: What the unit price is for.
-        is_maximum: Whether the length of the finished output decides, up to the quantity.
+        is_maximum: Whether the finished output decides: its length, up to the quantity, or its area.
     """
 
     label: str
@@ -64,7 +64,8 @@ def cost_lines(model: Model, given: JsonObject, quote: Quote) -> tuple[CostLine,
     if quote.rate_millicredits is None or quote.billed_seconds is None:
         unit: PriceUnit = "request" if isinstance(model.price, FixedPrice) else "output"
         quantity = Decimal(quote.outputs)
-        return (CostLine(label, quantity, unit, quote.unit_millicredits, quote.amount_millicredits),)
+        amounts = (quote.unit_millicredits, quote.amount_millicredits)
+        return (CostLine(label, quantity, unit, *amounts, is_maximum=bool(quote.tiers)),)
     return tuple(
         CostLine(
             label if quote.outputs == 1 else f"{label} ({number} of {quote.outputs})",

@@ -192,6 +192,11 @@ def _areas(rule: ByResolutionPrice) -> Iterator[str]:
         sides = joined([f"`{side}`" for side in rule.sides], "and")
         tiers = joined([f"{tier} up to {most} pixels" for tier, most in rule.pixels.items()], "and")
         yield f"With {sides} given, the smallest size that holds their area is charged: {tiers}; beyond, the largest."
+    if rule.pixels and rule.unlisted:
+        yield (
+            f"With `{rule.by}` {joined(list(rule.unlisted), 'or')}, the area of the result decides in the same way, "
+            "measured when the job has ended; the amount above is held until then, and the rest is released."
+        )
 
 
 def _matrix(model: Model, rule: ByResolutionAndDurationPrice, notes: tuple[str, ...]) -> PriceTable:

@@ -65,7 +65,12 @@ class CollectStep:
 
     async def _complete(self, job: Job, found: list[Asset]) -> Outcome:
         quote = Quote.from_json(job.quote)
-        captured = settle(quote, outputs_delivered=len(found), measured_seconds=_measured_seconds(found))
+        captured = settle(
+            quote,
+            outputs_delivered=len(found),
+            measured_seconds=_measured_seconds(found),
+            measured_pixels=max((one.width * one.height for one in found if one.width and one.height), default=None),
+        )
         return Ended(await through_outage(self._clock, lambda: self._claims.complete(job, found, captured)))
 
     async def _copy(self, job: Job, finished: Finished) -> list[Asset]:

@@ -160,6 +160,28 @@ async def test_the_measured_length_is_charged_up_to_the_quote(
     assert await shop.ending(key, job_id) == ("completed", None, cost)
 
 
+# Charged by the area of the result
+
+
+@pytest.mark.parametrize(
+    ("resolution", "sides", "cost"),
+    [
+        ("follow", (100, 100), 1000),
+        ("follow", (101, 100), 4000),
+        ("follow", (900, 900), 4000),
+        ("large", (100, 100), 4000),
+        ("small", (200, 200), 1000),
+    ],
+)
+async def test_the_measured_area_is_charged_where_no_size_was_named(
+    shop: Workshop, key: ApiKey, resolution: str, sides: tuple[int, int], cost: int
+) -> None:
+    job_id = await shop.submit(key, "sized", resolution=resolution)
+    shop.upstream.to_check = [finished(picture(width=sides[0], height=sides[1]))]
+    await shop.carry(job_id)
+    assert await shop.ending(key, job_id) == ("completed", None, cost)
+
+
 # What is not what was promised
 
 
