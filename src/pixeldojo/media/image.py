@@ -10,7 +10,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from pixeldojo.media import retouch
@@ -57,41 +56,39 @@ def derive_seed(model_id: str, seed: int, position: int) -> int:
 
 
 def _draw(order: ImageOrder, seed: int) -> Image.Image:
-    scene = compose(order.prompt, seed)
-    pixels = np.ascontiguousarray(_picture(order, scene))
-    _lettering(order).stamp(pixels)
-    picture = Image.fromarray(pixels)
+    picture = _picture(order, compose(order.prompt, seed))
+    _lettering(order).print_on(picture)
     if order.options.get("is_transparent") is True and order.file_format != "jpg":
         picture.putalpha(_rounded_corners(order.width, order.height))
     return picture
 
 
-def _picture(order: ImageOrder, scene: Scene) -> NDArray[np.uint8]:
+def _picture(order: ImageOrder, scene: Scene) -> Image.Image:
+    """Return a picture (RGB) of its own, still without words."""
     size = order.width, order.height
     if order.operation is ImageOperation.GENERATE:
-        drawn = Image.fromarray(scene.paint(*size))
         references = [retouch.open_picture(path) for path in order.sources.get(Role.REFERENCE_IMAGES, ())]
-        return np.array(retouch.show_prints(drawn, references))
+        return retouch.show_prints(scene.picture(*size), references)
     source = retouch.open_picture(_source(order))
     match order.operation:
         case ImageOperation.EDIT:
-            return np.array(_edited(order, scene, source))
+            return _edited(order, scene, source)
         case ImageOperation.RESTYLE:
             strength = retouch.share(order.options.get("strength"), _DEFAULT_STRENGTH)
-            return np.array(retouch.restyle(retouch.cover(source, size), scene.palette, strength))
+            return retouch.restyle(retouch.cover(source, size), scene.palette, strength)
         case ImageOperation.RELIGHT:
             light = order.options.get("light_source")
-            return np.array(retouch.relight(retouch.cover(source, size), scene.palette, str(light)))
+            return retouch.relight(retouch.cover(source, size), scene.palette, str(light))
         case ImageOperation.UPSCALE:
-            return np.array(source.resize(size, Image.Resampling.LANCZOS))
+            return source.resize(size, Image.Resampling.LANCZOS)
         case ImageOperation.REFRAME:
             placed = retouch.shrink(source, retouch.share(order.options.get("scale"), 1.0))
-            return np.array(retouch.reframe(placed, scene.palette, size, _corner(order)))
+            return retouch.reframe(placed, scene.palette, size, _corner(order))
 
 
 def _edited(order: ImageOrder, scene: Scene, source: Image.Image) -> Image.Image:
     size = order.width, order.height
-    drawn = Image.fromarray(scene.paint(*size))
+    drawn = scene.picture(*size)
     references = [retouch.open_picture(path) for path in order.sources.get(Role.REFERENCE_IMAGES, ())]
     mask = _mask(order)
     if mask is not None:

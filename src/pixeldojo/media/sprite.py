@@ -51,15 +51,15 @@ class Sprite:
 
 
 def sprite_from_image(picture: Image.Image) -> Sprite:
-    """Make a sprite of an RGBA picture."""
+    """Make a sprite of a picture with opacity (RGBA or LA)."""
     pixels = np.asarray(picture.convert("RGBA")).astype(np.float32)
     opacity = pixels[..., 3:] / 255
     return _sprite(pixels[..., :3] * opacity, opacity[..., 0])
 
 
 def sprites_from_lettering(lettering: Lettering) -> tuple[tuple[Sprite, int, int], ...]:
-    """Return each strip of lettering as a sprite, with its left column and top row."""
-    return tuple((_strip_sprite(ink, keep), left, top) for top, left, ink, keep in lettering.strips)
+    """Return each piece of lettering as a sprite, with its left column and top row."""
+    return tuple((sprite_from_image(plate), left, top) for plate, left, top in lettering.plates)
 
 
 class Lettered:
@@ -99,12 +99,6 @@ def card(picture: Image.Image, tilt_degrees: float = 0.0) -> Sprite:
     if tilt_degrees:
         board = board.rotate(tilt_degrees, Image.Resampling.BICUBIC, expand=True)
     return sprite_from_image(board)
-
-
-def _strip_sprite(ink: NDArray[np.uint16], keep: NDArray[np.uint16]) -> Sprite:
-    opacity = (256 - keep.astype(np.float32)) / 256
-    colour = np.broadcast_to(ink.astype(np.float32) / 256, (*ink.shape[:2], _CHANNELS))
-    return _sprite(colour, opacity.mean(axis=2))
 
 
 def _sprite(colour: NDArray[np.floating], opacity: NDArray[np.floating]) -> Sprite:

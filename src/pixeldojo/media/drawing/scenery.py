@@ -157,9 +157,12 @@ def enlarge(colours: Colour, stage: Stage, width: int, height: int) -> Image.Ima
     for start, end in itertools.pairwise(edges):
         upper, lower = lines[above[start]], lines[above[start] + 1]
         first = start % _GRAIN_ROWS
-        mixed = upper * (256 - share[start:end]) + lower * share[start:end]
+        # Of sixteen bits, in which a negative step comes out right too.
+        mixed = (lower - upper) * share[start:end]
+        mixed += upper << 8
         mixed += grain[first : first + end - start]
-        pixels[start:end] = mixed >> 8
+        mixed >>= 8
+        pixels[start:end] = mixed
     return Image.fromarray(pixels.reshape(height, width, 3))
 
 
