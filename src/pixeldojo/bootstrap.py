@@ -34,7 +34,7 @@ from pixeldojo.jobs.totals.usage import UsageService
 from pixeldojo.jobs.watch import JobWatch
 from pixeldojo.limiter import Limiter, open_limiter
 from pixeldojo.media.pool import MediaPool
-from pixeldojo.metrics.meters import Meters
+from pixeldojo.metrics.meters import OPEN_CIRCUITS, Meters
 from pixeldojo.net.addresses import AddressPolicy, RefusedAddress
 from pixeldojo.net.client import OutboundClient
 from pixeldojo.net.fetch import Fetcher
@@ -143,7 +143,7 @@ async def open_node(
         if team is not None:
             team.start()
             stack.push_async_callback(team.stop, settings.shutdown_seconds)
-            proof = _build_proof(parts)
+            proof = LedgerProof(parts.office, parts.meters, parts.clock, log)
             proof.start()
             stack.push_async_callback(proof.stop)
         yield Node(settings, parts.office, parts.meters, app, team)
@@ -195,10 +195,7 @@ async def _open_parts(
         policy=policy,
         http=http,
         upstreams=upstreams,
-        clients={
-            name: MeteredClient(name, http.for_provider(upstream), meters, clock)
-            for name, upstream in upstreams.items()
-        },
+        clients={name: MeteredClient(name, http.for_provider(one), meters, clock) for name, one in upstreams.items()},
         blobs=blobs,
         engine=engine,
         limiter=open_limiter(settings.limiter_url or settings.broker_url),
@@ -262,14 +259,6 @@ async def _build_team(parts: _Parts, stack: AsyncExitStack) -> WorkerTeam:
     )
 
 
-def _build_proof(parts: _Parts) -> LedgerProof:
-    def faults() -> AsyncIterator[str]:
-        # The audit is imported when it is first wanted.
-        return parts.office.audit.faults()
-
-    return LedgerProof(faults, parts.meters, parts.clock, parts.log)
-
-
 def _watch(meters: Meters, worker: Worker, pool: MediaPool) -> None:
     meters.watch("pixeldojo_jobs_in_hand", "Jobs that this process carries.", lambda: worker.job_count)
     meters.watch("pixeldojo_media_processes_busy", "Media processes at work.", lambda: pool.busy_count)
@@ -290,14 +279,15 @@ def _build_steps(parts: _Parts, claims: JobClaims, pool: MediaPool) -> Mapping[S
     providers = {sandbox.name: sandbox, **parts.upstreams}
     clients = {sandbox.name: parts.http, **parts.clients}
     collect = CollectStep(catalog=parts.catalog, claims=claims, files=files, clock=clock, log=log)
-    patience = Patience(parts.catalog)
+    patience, circuits = Patience(parts.catalog), Circuits(clock, log)
+    parts.meters.watch_each(OPEN_CIRCUITS, "provider", circuits.open_counts)
     submit = SubmitStep(
         catalog=parts.catalog,
         claims=claims,
         inputs=InputCollector(claims=claims, assets=parts.assets, uploads=parts.files, files=files),
         handover=MediaHandover(parts.blobs),
         router=Router(providers),
-        gate=Gate(Circuits(clock, log), parts.places, clock, log),
+        gate=Gate(circuits, parts.places, clock, log),
         collect=collect,
         patience=patience,
         clients=clients,

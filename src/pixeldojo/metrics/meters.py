@@ -4,16 +4,22 @@ Owns every name, its labels and its buckets. Labels take few values, none of whi
 templates, methods and statuses known ones. docs/operating.md says what each figure is good for, and a test compares.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from pixeldojo.metrics.installation import Installation, installation_text
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+OPEN_CIRCUITS: Final = (
+    "pixeldojo_upstream_circuits_open",
+    "Parts of an upstream that this process leaves alone, or tries anew, after failures.",
+)
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_SECONDS: Final = (0.005, 0.025, 0.1, 0.25, 1, 5, 30, 60)
 _STEP_SECONDS: Final = (0.01, 0.05, 0.25, 1, 5, 30, 120, 600)
@@ -122,7 +128,24 @@ class Meters:
         """
         Gauge(name, description, registry=self._registry).set_function(count)
 
+    def watch_each(self, told: tuple[str, str], label: str, counts: Callable[[], Mapping[str, float]]) -> None:
+        """Show, under a name and a description, what a function returns by label; as `watch` otherwise."""
+        self._registry.register(_Watched(told, label, counts))
+
     def text(self, installation: Installation | None = None) -> bytes:
         """Return all figures as Prometheus reads them, those of the installation too where they are given."""
         own = generate_latest(self._registry)
         return own if installation is None else own + installation_text(installation)
+
+
+class _Watched(Collector):
+    def __init__(self, told: tuple[str, str], label: str, counts: Callable[[], Mapping[str, float]]) -> None:
+        self._told = told
+        self._label = label
+        self._counts = counts
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = GaugeMetricFamily(*self._told, labels=(self._label,))
+        for of, count in self._counts().items():
+            family.add_metric((of,), count)
+        yield family

@@ -103,6 +103,13 @@ class Circuits:
                 seconds = round(circuit.open_until - now, 1)
                 self._log.warning("upstream is left alone", provider=provider, endpoint=name, seconds=seconds)
 
+    def open_counts(self) -> dict[str, int]:
+        """Return, by provider, how many of its circuits are open or being tried."""
+        counts: dict[str, int] = {}
+        for (provider, _), circuit in list(self._circuits.items()):
+            counts[provider] = counts.get(provider, 0) + bool(circuit.openings)
+        return counts
+
     def _of(self, provider: str, endpoint: str) -> tuple[_Circuit, _Circuit]:
         """Return the account's circuit and the endpoint's; there are as many as the catalog names."""
         return (

@@ -1,7 +1,8 @@
 """The proof of the ledger, once a day: what `ledger verify` would find, as a figure that can be watched."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
@@ -12,15 +13,29 @@ from pixeldojo.metrics.meters import Meters
 _FIRST_SECONDS = 15 * 60.0
 _EVERY_SECONDS = 24 * 3_600.0
 
-Faults = Callable[[], AsyncIterator[str]]
-"""Reads the whole ledger and yields a sentence for each row that is wrong."""
+
+class Audit(Protocol):
+    """What proves the ledger."""
+
+    def faults(self) -> AsyncIterator[str]:
+        """Read the whole ledger and yield a sentence for each row that is wrong."""
+        ...
+
+
+class Books(Protocol):
+    """Where the audit is had; it is asked for only when there is something to prove, since much is loaded for it."""
+
+    @property
+    def audit(self) -> Audit:
+        """The audit."""
+        ...
 
 
 class LedgerProof:
     """Proves the ledger again and again; every worker does, and each tells its own finding."""
 
-    def __init__(self, faults: Faults, meters: Meters, clock: Clock, log: FilteringBoundLogger) -> None:
-        self._faults = faults
+    def __init__(self, books: Books, meters: Meters, clock: Clock, log: FilteringBoundLogger) -> None:
+        self._books = books
         self._meters = meters
         self._clock = clock
         self._log = log
@@ -39,7 +54,7 @@ class LedgerProof:
     async def prove(self) -> int:
         """Prove the ledger now; return how many rows are wrong. Each is logged by its sentence."""
         count = 0
-        async for fault in self._faults():
+        async for fault in self._books.audit.faults():
             count += 1
             self._log.error("ledger fault", what=fault)
         self._meters.ledger_proved(count, self._clock.now().timestamp())

@@ -13,8 +13,9 @@ from tests.clock import FakeClock
 from pixeldojo.core.json_types import JsonObject
 from pixeldojo.jobs.claims import LeaseLost
 from pixeldojo.jobs.job import Job
-from pixeldojo.metrics.meters import Meters
+from pixeldojo.metrics.meters import OPEN_CIRCUITS, Meters
 from pixeldojo.providers.contract import HttpAnswer, UpstreamError, UpstreamErrorKind
+from pixeldojo.worker.circuits import FAILURES, Circuits
 from pixeldojo.worker.metered import MeteredClient, metered_step
 from pixeldojo.worker.outcome import Ended, GoOn, Outcome, Pause
 from pixeldojo.worker.proof import LedgerProof
@@ -113,16 +114,21 @@ async def test_the_ledger_is_proved_once_a_day_and_before_that_nothing_is_said(
     faults: list[str] = []
     has_read = asyncio.Event()
 
-    async def read() -> AsyncIterator[str]:
-        for fault in list(faults):
-            yield fault
-        has_read.set()
+    class Books:
+        @property
+        def audit(self) -> "Books":
+            return self
+
+        async def faults(self) -> AsyncIterator[str]:
+            for fault in list(faults):
+                yield fault
+            has_read.set()
 
     log: list[Any] = []
     logger = structlog.wrap_logger(
         SimpleNamespace(error=log.append), processors=[lambda _, __, entry: str(entry["what"])]
     )
-    proof = LedgerProof(read, meters, clock, logger)
+    proof = LedgerProof(Books(), meters, clock, logger)
     proof.start()
     await clock.until_sleeping()
     assert ("pixeldojo_ledger_faults",) not in figures(meters)
@@ -137,6 +143,16 @@ async def test_the_ledger_is_proved_once_a_day_and_before_that_nothing_is_said(
         assert told["pixeldojo_ledger_proved_timestamp_seconds",] == clock.now().timestamp()
     assert log == ["Entry 1 is wrong.", "Entry 2 is wrong."]
     await proof.stop()
+
+
+async def test_open_circuits_are_told_by_provider_and_closed_ones_as_zero(meters: Meters, clock: FakeClock) -> None:
+    circuits = Circuits(clock, structlog.wrap_logger(None, processors=[lambda *_: ""]))
+    meters.watch_each(OPEN_CIRCUITS, "provider", circuits.open_counts)
+    circuits.worked("fal", "a")
+    for number in range(FAILURES):
+        circuits.failed("replicate", "b", f"job_{number}")
+    told = {key: value for key, value in figures(meters).items() if key[0] == OPEN_CIRCUITS[0]}
+    assert told == {(OPEN_CIRCUITS[0], "fal"): 0, (OPEN_CIRCUITS[0], "replicate"): 1}
 
 
 async def test_a_webhook_is_counted_with_how_late_it_was(meters: Meters) -> None:
