@@ -50,6 +50,18 @@ def test_the_table_shows_every_model_s_task_price_rule_upstreams_and_confidence(
     assert output.splitlines()[-1].startswith("132 models, all of them sound: ")
 
 
+def test_the_doubtful_are_listed_first_what_is_inferred_with_the_source() -> None:
+    code, output = run("--doubtful")
+    assert code == 0
+    rows = [re.split(r" {2,}", line.rstrip()) for line in output.splitlines()]
+    assert rows[0] == ["model", "confidence", "source"]
+    listed = [(row[0], row[1]) for row in rows[1:] if len(row) == 3 and row[0]]
+    packaged = [(model.id, model.confidence.level) for model in MODELS if model.id != "wide"]
+    doubtful = [one for level in ("inferred", "partly") for one in packaged if one[1] == level]
+    assert listed == doubtful
+    assert "that the original runs 2.3 follows from its tiers" in " ".join(output.split())
+
+
 @pytest.mark.parametrize(
     ("model_id", "wrong", "place", "remedy"),
     [

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 from rich.console import Console
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pixeldojo.catalog.schema import Model
 
 _WIDTH_IN_A_PIPE = 200
+_LEVELS: Final[tuple[Literal["documented", "partly", "inferred"], ...]] = ("documented", "partly", "inferred")
 
 
 def check_catalog(
@@ -22,6 +23,9 @@ def check_catalog(
             exists=True, file_okay=False, help="A folder with models/ and families/; the packaged one by default."
         ),
     ] = None,
+    doubtful: Annotated[
+        bool, typer.Option("--doubtful", help="List what is not documented, most doubtful first, with its source.")
+    ] = False,
 ) -> None:
     """Check every model's file, price and bind its example for each upstream, and list the models.
 
@@ -32,12 +36,18 @@ def check_catalog(
 
     catalog = load_catalog(folder)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("model", "task", "price rule", "credits", "upstreams", "confidence"):
+    headings = ("model", "task", "price rule", "credits", "upstreams", "confidence")
+    for heading in ("model", "confidence", "source") if doubtful else headings:
         table.add_column(heading, overflow="fold")
-    for model in catalog.models:
-        table.add_row(
-            model.id, model.task, model.price.rule, cost_line(model), _upstreams(model), model.confidence.level
-        )
+    if doubtful:
+        for model in sorted(catalog.models, key=lambda model: _LEVELS.index(model.confidence.level), reverse=True):
+            if model.confidence.level != "documented":
+                table.add_row(model.id, model.confidence.level, model.confidence.source)
+    else:
+        for model in catalog.models:
+            table.add_row(
+                model.id, model.task, model.price.rule, cost_line(model), _upstreams(model), model.confidence.level
+            )
     console = Console()
     Console(width=None if console.is_terminal else _WIDTH_IN_A_PIPE).print(table)
     typer.echo(f"\n{_summary(catalog)}")
@@ -52,5 +62,5 @@ def _upstreams(model: "Model") -> str:
 
 def _summary(catalog: "Catalog") -> str:
     levels = Counter(model.confidence.level for model in catalog.models)
-    known = ", ".join(f"{levels[level]} {level}" for level in ("documented", "partly", "inferred") if levels[level])
+    known = ", ".join(f"{levels[level]} {level}" for level in _LEVELS if levels[level])
     return f"{len(catalog.models)} models, all of them sound: {known}."
