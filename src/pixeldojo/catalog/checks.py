@@ -64,6 +64,7 @@ def check_model(model: Model, origin: Origin) -> None:
         _parameter_findings,
         safety_findings,
         _rule_findings,
+        _length_findings,
         price_findings,
         output_findings,
         _route_findings,
@@ -230,6 +231,22 @@ def _rule_findings(model: Model) -> Findings:
             yield from condition_findings(Condition(given=(*rule.needs, *rule.refuses)), model, place)
             if not (rule.allow or rule.needs or rule.refuses):
                 yield place, "says when, but not what: give allow, needs or refuses"
+
+
+def _length_findings(model: Model) -> Findings:
+    for index, limit in enumerate(model.lengths):
+        place = f"lengths[{index}]"
+        parameter = model.parameter(limit.of)
+        if parameter is None:
+            yield f"{place}.of", unknown_name(limit.of, model.parameters)
+        elif parameter.media not in ("video", "audio"):
+            yield f"{place}.of", f"{limit.of} is no clip or sound"
+        if limit.when:
+            yield from condition_findings(limit.when, model, f"{place}.when")
+        if limit.minimum is None and limit.maximum is None:
+            yield place, "limits nothing: give minimum, maximum or both"
+        elif limit.minimum and limit.maximum and limit.minimum > limit.maximum:
+            yield place, f"the minimum, {limit.minimum:g}, is above the maximum, {limit.maximum:g}"
 
 
 def _route_findings(model: Model) -> Findings:

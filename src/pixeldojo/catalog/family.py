@@ -13,7 +13,7 @@ from pydantic import Field
 from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.price_rules import PriceRule
 from pixeldojo.catalog.rules import Rule
-from pixeldojo.catalog.schema import Task, Upstream
+from pixeldojo.catalog.schema import LengthLimit, Task, Upstream
 from pixeldojo.catalog.toml_file import FileTable, Origin, read_table, read_toml, refuse
 from pixeldojo.core.json_types import JsonObject, JsonValue
 from pixeldojo.core.near_miss import nearest
@@ -31,6 +31,7 @@ class FamilyModel(FileTable):
     price: PriceRule | None = None
     parameters: tuple[Parameter, ...] = ()
     rules: tuple[Rule, ...] = ()
+    lengths: tuple[LengthLimit, ...] = ()
     output: OutputFacts | None = None
     upstreams: tuple[Upstream, ...] = ()
 

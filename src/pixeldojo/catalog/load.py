@@ -20,7 +20,17 @@ from pixeldojo.catalog.family import Family, read_family, with_family
 from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.price_rules import PriceRule
 from pixeldojo.catalog.rules import Rule
-from pixeldojo.catalog.schema import PROVIDERS, Confidence, Feature, Model, Section, Task, Upstream, UseCase
+from pixeldojo.catalog.schema import (
+    PROVIDERS,
+    Confidence,
+    Feature,
+    LengthLimit,
+    Model,
+    Section,
+    Task,
+    Upstream,
+    UseCase,
+)
 from pixeldojo.catalog.toml_file import FileTable, Origin, each, read_table, read_toml, refuse
 from pixeldojo.core.errors import NotFound
 from pixeldojo.core.json_types import JsonObject
@@ -48,6 +58,7 @@ class ModelFile(FileTable):
     price: PriceRule
     parameters: tuple[Parameter, ...] = Field(min_length=1)
     rules: tuple[Rule, ...] = ()
+    lengths: tuple[LengthLimit, ...] = ()
     output: OutputFacts
     upstreams: tuple[Upstream, ...] = ()
     sandbox_only: str | None = Field(default=None, min_length=1)
@@ -182,6 +193,7 @@ def _assemble(model_id: str, written: ModelFile) -> Model:
         confidence=written.confidence,
         timeout_seconds=written.timeout_seconds or default_timeout,
         example=example,
+        lengths=written.lengths,
     )
 
 

@@ -127,6 +127,22 @@ class MediaLimits(FileTable):
     maximum_side: int | None = None
 
 
+class LengthLimit(FileTable):
+    """How long a clip or a sound may be, whoever the upstream.
+
+    Attributes:
+        of: The media parameter; each of its files counts by itself.
+        when: The inputs it holds for; None for all.
+        minimum: Seconds.
+        maximum: Seconds.
+    """
+
+    of: str
+    when: Condition | None = None
+    minimum: float | None = Field(default=None, gt=0)
+    maximum: float | None = Field(default=None, gt=0)
+
+
 class Upstream(FileTable):
     """One offering of a model by one provider.
 
@@ -184,6 +200,7 @@ class Model:
         confidence: How well all this is known.
         timeout_seconds: A job that takes longer has failed.
         example: A valid input with nothing but what is required.
+        lengths: How long its clips and sounds may be.
     """
 
     id: str
@@ -203,6 +220,7 @@ class Model:
     confidence: Confidence
     timeout_seconds: int
     example: JsonObject
+    lengths: tuple[LengthLimit, ...] = ()
 
     @cached_property
     def request_schema(self) -> dict[str, JsonValue]:

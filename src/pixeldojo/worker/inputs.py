@@ -9,6 +9,7 @@ from pixeldojo.assets.service import AssetsService, inline_blob_key, inputs_fold
 from pixeldojo.assets.store import Asset
 from pixeldojo.blobs import BlobMissing
 from pixeldojo.catalog.inputs import MediaValue, media_values
+from pixeldojo.catalog.lengths import length_breach
 from pixeldojo.catalog.price import stated_length
 from pixeldojo.catalog.schema import Model
 from pixeldojo.core.errors import Expired, NotFound
@@ -61,8 +62,8 @@ class InputCollector:
         """Return the job with its files, in the order of the model's parameters.
 
         Raises:
-            UnusableInput: a file is missing, broken, too large, of another kind, at a refused address, or longer than
-                the caller said to have less held.
+            UnusableInput: a file is missing, broken, too large, of another kind, at a refused address, shorter or
+                longer than the model takes, or longer than the caller said to have less held.
             InputNotReady: its server does not answer now.
         """
         if job.input_files is not None:
@@ -71,6 +72,8 @@ class InputCollector:
         if not wanted:
             return job, ()
         found = tuple([await self._keep(job, media) for media in wanted])
+        if breach := length_breach(model, job.input, found):
+            raise UnusableInput(breach)
         _refuse_understated(model, job, found)
         job = await self._claims.change(job, input_files=tuple(asdict(file) for file in found), failures=0)
         return job, found

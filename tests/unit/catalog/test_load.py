@@ -380,3 +380,22 @@ def test_an_unknown_model_names_the_nearest_and_the_list(catalog: Catalog) -> No
     with pytest.raises(NotFound, match="GET /api/v1/models") as caught:
         catalog.find("\ud800" * 10_000)
     assert "mean" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ('of = "clip"\nmaximum = 3', 'lengths[0].of: no parameter is named "clip"'),
+        ('of = "image_url"\nmaximum = 3', "lengths[0].of: image_url is no clip or sound"),
+        ('of = "video_url"', "lengths[0]: limits nothing"),
+        ('of = "video_url"\nminimum = 4\nmaximum = 3', "lengths[0]: the minimum, 4, is above the maximum, 3"),
+        ('of = "video_url"\nmaximum = 3\nwhen = { given = ["x"] }', 'lengths[0].when: no parameter is named "x"'),
+    ],
+)
+def test_a_length_that_cannot_be_is_named(make_model: MakeModel, limit: str, reason: str) -> None:
+    clip = (
+        IMAGE_URL.replace("image_url", "video_url").replace('"image"', '"video"').replace("start_image", "source_video")
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        make_model(IMAGE_URL + clip + f"[[lengths]]\n{limit}\n")
+    assert reason in str(caught.value)

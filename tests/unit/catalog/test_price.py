@@ -192,3 +192,22 @@ def test_anything_else_is_not_a_quote(stored: dict[str, JsonValue]) -> None:
 )
 def test_the_price_as_the_api_shows_it(catalog: Catalog, model_id: str, cost: dict[str, JsonValue]) -> None:
     assert credit_cost_json(catalog.find(model_id)) == cost
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ({}, 30),
+        ({"character_orientation": "image"}, 10),
+        ({"character_orientation": "image", "video_duration": 4}, 4),
+        ({"character_orientation": "image", "video_duration": 25}, 10),
+        ({"character_orientation": "video", "video_duration": 25}, 25),
+    ],
+)
+def test_no_more_is_held_than_the_longest_source_for_such_an_input(
+    catalog: Catalog, given: dict[str, JsonValue], seconds: int
+) -> None:
+    model = catalog.find("kling-motion-control")
+    quote = quote_price(model, read_input(model, {**model.example, **given}))
+    assert quote.measured
+    assert (quote.billed_seconds, quote.amount_millicredits) == (Decimal(seconds), 3_000 * seconds)

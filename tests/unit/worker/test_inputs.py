@@ -279,6 +279,27 @@ async def test_a_length_that_is_true_or_lowers_nothing_is_taken(
     assert await shop.ending(key, job_id) == ("completed", None, settled)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "num_outputs", "is_taken"),
+    [(1.8, 3, False), (1.95, 3, True), (10.4, 3, True), (10.6, 3, False), (1.8, 1, True), (12.0, 1, True)],
+)
+async def test_a_source_outside_the_model_s_limits_for_such_an_input_is_refused_uncharged(
+    shop: Workshop, key: ApiKey, seconds: float, num_outputs: int, is_taken: bool
+) -> None:
+    source = shop.fetcher.put("clip.mp4", clip(seconds))
+    job_id = await shop.submit(key, "clip", video_url=source, num_outputs=num_outputs)
+    shop.upstream.to_check = [finished(*[clip(seconds)] * num_outputs)]
+    await shop.carry(job_id)
+    if is_taken:
+        assert (await shop.ending(key, job_id))[0] == "completed"
+        return
+    assert await shop.ending(key, job_id) == ("failed", "invalid_input", 0)
+    assert (await error_message(shop, job_id)) == (
+        f"video_url: it is {seconds:.1f} seconds long, and must be 2 to 10 seconds when num_outputs is at least 3."
+    )
+    assert (shop.upstream.calls, await shop.attempts(job_id)) == ([], [])
+
+
 # Servers in trouble
 
 
