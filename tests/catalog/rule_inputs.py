@@ -89,7 +89,7 @@ def _breaking_total(model: Model, rule: TotalRule) -> Iterator[Wish]:
         yield Wish(most, words=("may come to", f"at most {rule.maximum}"))
     least = {name: model.known[name].minimum for name in rule.of if not model.known[name].is_array}
     if sum(value or 0 for value in least.values()) < rule.minimum:
-        yield Wish(least, frozenset(rule.of) - set(least), ("may come to", f"at least {rule.minimum}"))
+        yield Wish(least, frozenset(rule.of) - set(least), ("must come to", f"at least {rule.minimum}"))
 
 
 def _breaking_area(model: Model, rule: AreaRule) -> Iterator[Wish]:

@@ -15,7 +15,13 @@ from pixeldojo.core.errors import ValidationError, Violation
 from pixeldojo.core.json_types import JsonValue
 
 # The only rules JSON Schema cannot say: sums, equal lengths, areas.
-BEYOND_SCHEMA = ("may come to", "as many items as one another", "pixels in all", "times the other at most")
+BEYOND_SCHEMA = (
+    "may come to",
+    "must come to",
+    "as many items as one another",
+    "pixels in all",
+    "times the other at most",
+)
 SCHEMAS = {model.id: Draft202012Validator(model.request_schema) for model in MODELS}
 
 

@@ -62,7 +62,7 @@ def read_input(model: Model, raw: JsonObject) -> dict[str, JsonValue]:
     found += _misplaced(model, filled, wrong)
     for rule in model.rules:
         if not wrong or wrong.isdisjoint(names(rule)):
-            found += breaches(rule, filled)
+            found += breaches(rule, filled, model.lists)
     if found:
         _refuse(model, found, spelled)
     return filled
@@ -178,7 +178,7 @@ def _misplaced(model: Model, filled: JsonObject, wrong: set[str]) -> list[Violat
         applies = holds(parameter.applies_when, filled)
         if applies == (name in filled):
             continue
-        circumstance = describe(parameter.applies_when)
+        circumstance = describe(parameter.applies_when, model.lists)
         if not applies:
             found.append(Violation(name, f"{name} is only for inputs where {circumstance}; leave it out."))
         else:

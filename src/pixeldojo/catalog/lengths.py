@@ -25,7 +25,7 @@ def length_breach(model: Model, given: JsonObject, files: Sequence[Source]) -> s
             if file.parameter == limit.of and file.duration_seconds is not None:
                 seconds = file.duration_seconds
                 if not _least(limit) - _UNDER_SECONDS <= seconds <= _most(limit, seconds) + _OVER_SECONDS:
-                    when = f" when {describe(limit.when)}" if limit.when else ""
+                    when = f" when {describe(limit.when, model.lists)}" if limit.when else ""
                     return f"{limit.of}: it is {seconds:.1f} seconds long, and must be {_range(limit)}{when}."
     return None
 

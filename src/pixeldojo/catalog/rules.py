@@ -4,7 +4,7 @@ Owns their shapes, deciding them on an input and saying in words how one is brok
 the JSON Schema, and the schema form of these rules to `request_schema`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
@@ -73,13 +73,13 @@ def names(rule: Rule) -> tuple[str, ...]:
     return rule.of
 
 
-def breaches(rule: Rule, given: JsonObject) -> list[Violation]:
+def breaches(rule: Rule, given: JsonObject, lists: Collection[str] = ()) -> list[Violation]:
     """Return how an input in canonical names, defaults filled in, breaks the rule; nothing when it does not."""
     match rule:
         case ChooseRule():
             found = _choose(rule, given)
         case WhenRule():
-            found = _when(rule, given)
+            found = _when(rule, given, lists)
         case TotalRule():
             found = _total(rule, given)
         case SameLengthRule():
@@ -107,7 +107,7 @@ def _choose(rule: ChooseRule, given: JsonObject) -> _Found:
     return []
 
 
-def _when(rule: WhenRule, given: JsonObject) -> _Found:
+def _when(rule: WhenRule, given: JsonObject, lists: Collection[str]) -> _Found:
     if not holds(rule.when, given):
         return []
     found = [
@@ -117,15 +117,16 @@ def _when(rule: WhenRule, given: JsonObject) -> _Found:
     ]
     found += [(name, f"{name} is needed too") for name in rule.needs if name not in given]
     found += [(name, f"leave {name} out") for name in rule.refuses if name in given]
-    return [(name, f"When {describe(rule.when)}, {demand}") for name, demand in found]
+    return [(name, f"When {describe(rule.when, lists)}, {demand}") for name, demand in found]
 
 
 def _total(rule: TotalRule, given: JsonObject) -> _Found:
     total = sum(_counted(given[name]) for name in rule.of if name in given)
     if rule.minimum <= total <= rule.maximum:
         return []
-    bounds = f"at most {rule.maximum}" if total > rule.maximum else f"at least {rule.minimum}"
-    return [(rule.of[0], f"{joined(rule.of, 'and')} may come to {bounds} together, not {total:g}")]
+    too_many = total > rule.maximum
+    verb, bounds = ("may", f"at most {rule.maximum}") if too_many else ("must", f"at least {rule.minimum}")
+    return [(rule.of[0], f"{joined(rule.of, 'and')} {verb} come to {bounds} together, not {total:g}")]
 
 
 def _same_length(rule: SameLengthRule, given: JsonObject) -> _Found:

@@ -247,6 +247,11 @@ class Model:
         """The parameters that exist only on some inputs."""
         return tuple(parameter for parameter in self.parameters if parameter.applies_when)
 
+    @cached_property
+    def lists(self) -> frozenset[str]:
+        """The parameters that are arrays."""
+        return frozenset(parameter.name for parameter in self.parameters if parameter.is_array)
+
     @property
     def media_parameters(self) -> tuple[Parameter, ...]:
         """The parameters whose values address files."""

@@ -93,7 +93,7 @@ class InputCollector:
         facts = found.facts
         if facts.kind != media.kind:
             raise UnusableInput(
-                f"{where}: this must be {_an(media.kind)}, but the file is {_an(facts.kind)} ({facts.content_type})"
+                f"{where}: this must be {_a(media.kind)}, but the file is {_a(facts.kind)} ({facts.content_type})"
             )
         return InputFile(
             parameter=media.parameter,
@@ -165,5 +165,6 @@ def _may_pass(error: FetchFailed) -> bool:
     return error.status is not None and (error.status >= _SERVER_ERROR or error.status in _PASSING_STATUSES)
 
 
-def _an(kind: str) -> str:
-    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}" if kind != "model3d" else "a 3D model"
+def _a(kind: str) -> str:
+    """Return a kind of file as one says it: there is no such thing as an audio."""
+    return {"image": "an image", "video": "a video", "audio": "a sound file", "model3d": "a 3D model"}[kind]
