@@ -6,8 +6,8 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
-_WAITING = sa.text("step = 'submit' AND waits_for IS NOT NULL")
-_UNDER_WAY = sa.text("ended_at IS NULL")
+_WAITING = "step = 'submit' AND waits_for IS NOT NULL"
+_UNDER_WAY = "ended_at IS NULL"
 
 
 def upgrade() -> None:
@@ -16,13 +16,13 @@ def upgrade() -> None:
         "ix_jobs_waiting",
         "jobs",
         ["waits_for", "account_id", "id"],
-        sqlite_where=_WAITING,
-        postgresql_where=_WAITING,
+        sqlite_where=sa.text(_WAITING),
+        postgresql_where=sa.text(_WAITING),
     )
     op.create_index(
         "ix_upstream_attempts_under_way",
         "upstream_attempts",
         ["provider"],
-        sqlite_where=_UNDER_WAY,
-        postgresql_where=_UNDER_WAY,
+        sqlite_where=sa.text(_UNDER_WAY),
+        postgresql_where=sa.text(_UNDER_WAY),
     )
