@@ -43,7 +43,7 @@ run: .venv/run.stamp  ## start PixelDojo on this machine, run a first job, keep 
 test: lint  ## lint, then the tests (real PostgreSQL and Valkey come from pip)
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow" $(ARGS)
 
-test-slow: .venv/dev.stamp  ## the tests that take minutes: every model twice, any input at all
+test-slow: .venv/dev.stamp  ## the tests that take minutes: every model twice, any input at all, parts in trouble
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m slow $(ARGS)
 
 lint: .venv/dev.stamp  ## ruff, mypy strict, layers; changes nothing

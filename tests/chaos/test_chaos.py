@@ -10,6 +10,7 @@ SEED = 20260504
 
 
 @pytest.mark.e2e
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_whatever_is_killed_every_job_ends_once_and_is_paid_once(tmp_path: Path) -> None:
     said: list[str] = []

@@ -16,6 +16,8 @@ from tests.e2e.cluster import PYTHON, is_suspended, open_cluster, wake
 from tests.e2e.harness import Answer, Receiver, Server, call, eventually
 from tests.e2e.trial import Trial
 
+pytestmark = pytest.mark.slow
+
 _CRASHING = (PYTHON[0], "-m", "tests.e2e.crashing")
 _DROPPED = "job dropped: another has it, or it has ended"
 
