@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -63,7 +64,8 @@ def test_serve_and_two_workers_of_which_one_is_killed(
     assert "All is well" in _command(addresses, "doctor")
 
     api = Server(tmp_path / "api", addresses)
-    workers = [Server(tmp_path / f"worker{number}", addresses) for number in (1, 2)]
+    metrics = {"PIXELDOJO_METRICS_PORT": str(free_port())}
+    workers = [Server(tmp_path / "worker1", addresses), Server(tmp_path / "worker2", {**addresses, **metrics})]
     python = (sys.executable, "-m", "pixeldojo")
     try:
         for node in (api, *workers):
@@ -103,6 +105,11 @@ def test_serve_and_two_workers_of_which_one_is_killed(
             headers={"Prefer": "wait=30"},
         )
         assert (waited.status, waited.json["status"]) == (200, "completed")
+        own = call("GET", f"http://127.0.0.1:{metrics['PIXELDOJO_METRICS_PORT']}/metrics").body.decode()
+        assert re.search(r'^pixeldojo_jobs_ended_total{error="none",mode="test",status="completed"} [1-9]', own, re.M)
+        assert re.search(r'^pixeldojo_webhook_attempt_duration_seconds_count{outcome="delivered"} [1-9]', own, re.M)
+        whole = call("GET", f"{api.url}/metrics").body.decode()
+        assert 'pixeldojo_jobs_open{mode="test",status="pending"} 0.0' in whole
     finally:
         codes = [node.stop() for node in (api, workers[1])]
         workers[0].kill()
