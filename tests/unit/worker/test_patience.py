@@ -93,7 +93,7 @@ def test_no_pause_ends_after_the_deadline(job_id: str, spent: float, calls_back:
     now = NOW + timedelta(seconds=spent)
     handle = Handle("fal", Operation("up", calls_back=calls_back), NOW)
     pause = PATIENCE.before_next_look(job, handle, suggested, now)
-    assert 0.02 <= pause <= max(0.02, 600.0 - spent)
+    assert 0.02 <= pause <= max(0.02, 600.0 - spent) + 1e-6  # a moment is kept to the microsecond
 
 
 def test_jobs_that_came_together_are_not_looked_at_together() -> None:
