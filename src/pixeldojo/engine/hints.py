@@ -2,19 +2,22 @@
 
 A hint may be lost or come twice: the row is the truth, and the sweep finds what no hint announced. So a hint is
 acknowledged as soon as a worker has taken the job in, and hints beyond a bound are dropped, not queued.
+
+Taskiq loads an HTTP client and much else, so it is imported where hints begin to flow: a node answers before that.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from enum import StrEnum
-
-from taskiq import AsyncBroker, InMemoryBroker
-from taskiq.kicker import AsyncKicker
-from taskiq.receiver import Receiver
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from pixeldojo.core.errors import ConfigurationError
 from pixeldojo.engine.news import News
+
+if TYPE_CHECKING:
+    from taskiq import AsyncBroker
 
 _QUEUE_NAME = "pixeldojo"
 _WAITING_HINTS_LIMIT = 10_000
@@ -41,15 +44,17 @@ class Engine:
 
     def __init__(
         self,
-        broker: AsyncBroker,
+        open_broker: Callable[[], "AsyncBroker"],
         ping: Callable[[], Awaitable[None]],
         news: News | None = None,
         *,
+        is_in_process: bool,
         waiting_hints_limit: int = _WAITING_HINTS_LIMIT,
         announce_seconds: float = _ANNOUNCE_SECONDS,
         pause_seconds: float = _PAUSE_SECONDS,
     ) -> None:
-        self._broker = broker
+        self._open_broker = open_broker
+        self._is_in_process = is_in_process
         self._ping = ping
         self._news = news or News()
         self._waiting_hints_limit = waiting_hints_limit
@@ -65,7 +70,11 @@ class Engine:
     @property
     def is_in_process(self) -> bool:
         """Whether hints reach only handlers of this process."""
-        return isinstance(self._broker, InMemoryBroker)
+        return self._is_in_process
+
+    @cached_property
+    def _broker(self) -> "AsyncBroker":
+        return self._open_broker()
 
     def handle(self, hint: Hint, handler: Handler) -> None:
         """Name the function that takes in hints of a kind. It should return once the work is taken in."""
@@ -110,7 +119,8 @@ class Engine:
         await self.stop_receiving()
         await asyncio.gather(*self._taking_in, return_exceptions=True)
         await self._news.close()
-        await self._broker.shutdown()
+        if "_broker" in self.__dict__:
+            await self._broker.shutdown()
 
     def _taken_in(self, task: asyncio.Task[object]) -> None:
         self._taking_in.discard(task)
@@ -119,6 +129,8 @@ class Engine:
 
     async def _receive(self) -> None:
         """Take hints in until told to stop. When the broker goes away, come back until it is there again."""
+        from taskiq.receiver import Receiver  # noqa: PLC0415  see above
+
         while not self._stop.is_set():
             # Starting up names this worker's group to the broker, which a restarted one has forgotten.
             receiver = Receiver(
@@ -137,6 +149,8 @@ class Engine:
             return
         if self.is_in_process and (hint not in self._handled or self._waiting >= self._waiting_hints_limit):
             return
+        from taskiq.kicker import AsyncKicker  # noqa: PLC0415  see above
+
         self._waiting += self.is_in_process
         kicker: AsyncKicker[[str], None] = AsyncKicker(task_name=str(hint), broker=self._broker, labels={})
         try:
@@ -171,7 +185,7 @@ def open_engine(address: str | None) -> Engine:
         ConfigurationError: if the address is of another kind.
     """
     if address is None:
-        return Engine(InMemoryBroker(max_async_tasks=_HANDLERS_AT_ONCE), _always_there)
+        return Engine(_in_process_broker, _always_there, is_in_process=True)
     if not address.startswith(("redis://", "rediss://", "valkey://")):
         raise ConfigurationError(
             f"PIXELDOJO_BROKER_URL must be redis://host:port of a Valkey or Redis, not {address.split(':')[0]}:…"
@@ -191,17 +205,25 @@ def open_engine(address: str | None) -> Engine:
         except (RedisError, TimeoutError) as error:
             raise ConnectionError(f"the broker of hints does not answer: {error}") from error
 
-    broker = RedisStreamBroker(
-        url,
-        queue_name=_QUEUE_NAME,
-        maxlen=_WAITING_HINTS_LIMIT,
-        socket_connect_timeout=_CONNECT_SECONDS,
-        # With a time-out the client sends by asyncio.wait_for, which on Python 3.11 may swallow being cancelled:
-        # a receiver told to stop would go on for ever. Keep-alive finds dead connections instead.
-        socket_timeout=None,
-        socket_keepalive=True,
-    )
-    return Engine(broker, ping, News(RedisWire(url)))
+    def open_broker() -> "AsyncBroker":
+        return RedisStreamBroker(
+            url,
+            queue_name=_QUEUE_NAME,
+            maxlen=_WAITING_HINTS_LIMIT,
+            socket_connect_timeout=_CONNECT_SECONDS,
+            # With a time-out the client sends by asyncio.wait_for, which on Python 3.11 may swallow being cancelled:
+            # a receiver told to stop would go on for ever. Keep-alive finds dead connections instead.
+            socket_timeout=None,
+            socket_keepalive=True,
+        )
+
+    return Engine(open_broker, ping, News(RedisWire(url)), is_in_process=False)
+
+
+def _in_process_broker() -> "AsyncBroker":
+    from taskiq import InMemoryBroker  # noqa: PLC0415  see above
+
+    return InMemoryBroker(max_async_tasks=_HANDLERS_AT_ONCE)
 
 
 async def _always_there() -> None:

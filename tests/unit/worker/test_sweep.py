@@ -26,7 +26,7 @@ async def ping() -> None:
 
 @pytest.fixture
 async def engine() -> AsyncIterator[Engine]:
-    engine = Engine(InMemoryBroker(), ping, waiting_hints_limit=3)
+    engine = Engine(InMemoryBroker, ping, is_in_process=True, waiting_hints_limit=3)
     yield engine
     await engine.close()
 
