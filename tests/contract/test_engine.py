@@ -74,6 +74,19 @@ async def test_hints_before_there_is_a_handler_are_harmless(engine: Engine) -> N
     assert found <= {("job", "job_0"), ("job", "job_1")}
 
 
+async def test_in_process_hints_that_come_before_the_start_are_heard_with_it_up_to_a_bound() -> None:
+    heard: Heard = asyncio.Queue()
+    engine = Engine(InMemoryBroker, never, is_in_process=True, waiting_hints_limit=2)
+    for number in range(5):
+        await engine.announce(Hint.JOB, f"job_{number}")
+    engine.handle(Hint.JOB, hearing(heard, "job"))
+    await engine.start()
+    assert [await heard.get(), await heard.get()] == [("job", "job_0"), ("job", "job_1")]
+    await asyncio.sleep(0)
+    assert heard.empty()
+    await engine.close()
+
+
 async def test_a_handler_that_breaks_does_not_stop_the_next(engine: Engine) -> None:
     heard: Heard = asyncio.Queue()
 

@@ -38,6 +38,7 @@ async def start_crew(parts: Parts, stack: AsyncExitStack, *, owns_data: bool) ->
     team = await _build_team(parts, stack)
     if owns_data:
         await team.take_over_everything()
+    team.take_hints()
     await parts.engine.start()
     team.start()
     stack.push_async_callback(team.stop, parts.settings.shutdown_seconds)
@@ -83,8 +84,6 @@ async def _build_team(parts: Parts, stack: AsyncExitStack) -> WorkerTeam:
         every_seconds=settings.sweep_seconds,
     )
     _watch(parts.meters, worker, pool)
-    parts.engine.handle(Hint.JOB, worker.take)
-    parts.engine.handle(Hint.DELIVERY, deliverer.take)
     return WorkerTeam(
         worker=worker,
         deliverer=deliverer,

@@ -66,6 +66,9 @@ class Engine:
         self._taking_in: set[asyncio.Task[object]] = set()
         self._handled: set[Hint] = set()
         self._waiting = 0
+        # In process, nothing else keeps what is announced before anybody listens.
+        self._early: list[tuple[Hint, str]] = []
+        self._is_started = False
 
     @property
     def is_in_process(self) -> bool:
@@ -92,13 +95,17 @@ class Engine:
         self._broker.register_task(receive, task_name=str(hint))
 
     async def start(self) -> None:
-        """Connect; with handlers named, begin to receive."""
+        """Connect; with handlers named, begin to receive, in process also what was announced before."""
         if self._handled and not self.is_in_process:
             self._broker.is_worker_process = True
         self._news.start()
         await self._broker.startup()
         if self._handled and not self.is_in_process:
             self._receiver = asyncio.create_task(self._receive(), name="hint-receiver")
+        self._is_started = True
+        early, self._early = self._early, []
+        for hint, subject_id in early:
+            await self.announce(hint, subject_id)
 
     async def stop_receiving(self) -> None:
         """Take in no more hints; sending still works. Those being taken in have a few seconds to get there."""
@@ -147,7 +154,7 @@ class Engine:
         clock = asyncio.get_running_loop().time
         if clock() < self._silent_until:
             return
-        if self.is_in_process and (hint not in self._handled or self._waiting >= self._waiting_hints_limit):
+        if self.is_in_process and not self._is_heard(hint, subject_id):
             return
         from taskiq.kicker import AsyncKicker  # noqa: PLC0415  see above
 
@@ -159,6 +166,14 @@ class Engine:
         except Exception:  # noqa: BLE001  whatever keeps the broker from hearing it, the row says that the work is due
             self._waiting -= self.is_in_process
             self._silent_until = clock() + self._pause_seconds
+
+    def _is_heard(self, hint: Hint, subject_id: str) -> bool:
+        """Whether a handler of this process takes a hint now; one that comes early is kept for it, up to the bound."""
+        if hint in self._handled:
+            return self._waiting < self._waiting_hints_limit
+        if not self._is_started and len(self._early) < self._waiting_hints_limit:
+            self._early.append((hint, subject_id))
+        return False
 
     async def check(self) -> None:
         """Return when hints can be sent; raise what went wrong otherwise."""

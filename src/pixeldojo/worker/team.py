@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from pixeldojo.engine import Engine
+from pixeldojo.engine import Engine, Hint
 from pixeldojo.jobs.claims import JobClaims
 from pixeldojo.media.facts import UnreadableMedia
 from pixeldojo.media.pool import MediaPool, MediaPoolClosed
@@ -41,6 +41,11 @@ class WorkerTeam:
         """Give back every lease, where whoever held them is surely dead: their jobs go on at once."""
         await self._claims.release_leases(None)
         await self._webhooks.release_leases(None)
+
+    def take_hints(self) -> None:
+        """Say who takes hints in, before the engine starts and after any taking over, which would undo a claim."""
+        self._engine.handle(Hint.JOB, self._worker.take)
+        self._engine.handle(Hint.DELIVERY, self._deliverer.take)
 
     def start(self) -> None:
         """Begin to sweep and to renew leases; hints are received as soon as the engine starts."""

@@ -32,8 +32,7 @@ class Staff:
             webhooks=shop.stores.webhooks,
             pool=shop.media,
         )
-        shop.stores.engine.handle(Hint.JOB, self.worker.take)
-        shop.stores.engine.handle(Hint.DELIVERY, self.deliverer.take)
+        self.team.take_hints()
 
 
 @pytest.fixture
