@@ -87,9 +87,10 @@ class CallbackDesk:
             raise ServiceUnavailable(
                 "The callback's signature cannot be checked now; send it again later.", headers={"Retry-After": "60"}
             ) from error
-        await self._claims.call_for(job_id)
+        # Side by side, so that on SQLite the worker's claim can share the commit. Where it comes first it is none the
+        # worse: the job is looked at, and the row says so once more.
+        await asyncio.gather(self._claims.call_for(job_id), self._engine.announce(Hint.JOB, job_id))
         self._engine.notify(job_id)
-        await self._engine.announce(Hint.JOB, job_id)
 
     async def _verify(self, name: str, provider: CallsBack, callback: Callback) -> None:
         kept = self._kept.get(name)

@@ -94,22 +94,23 @@ class CollectStep:
             ]
 
     async def _keep(self, job: Job, expected: str, output: OutputFile, position: int, folder: Path) -> Asset:
-        path = await self._on_disk(output, folder / str(position))
+        path, sha256 = await self._on_disk(output, folder / str(position))
         facts = await self._files.measure(path)
         if facts.kind != expected:
             raise UnreadableMedia(f"it is {facts.content_type}, and this model makes {expected}")
-        asset = _describe(job, facts, position, await self._files.digest(path), self._clock)
+        asset = _describe(job, facts, position, sha256, self._clock)
         await self._files.blobs.put(asset.blob_key, path)
         return asset
 
-    async def _on_disk(self, output: OutputFile, path: Path) -> Path:
+    async def _on_disk(self, output: OutputFile, path: Path) -> tuple[Path, str]:
+        """Return where an output lies on this machine, and its SHA-256."""
+        if output.url is not None:
+            return path, await self._files.fetch(output.url, path, output.headers)
         if output.path is not None:
-            return output.path
-        if output.content is not None:
+            path = output.path
+        elif output.content is not None:
             await asyncio.to_thread(path.write_bytes, output.content)
-        elif output.url is not None:
-            await self._files.fetch(output.url, path, output.headers)
-        return path
+        return path, await self._files.digest(path)
 
     async def _not_copied(self, job: Job, error: FetchFailed | BlobsUnavailable) -> Outcome:
         """The upstream still has the outputs: ask for them again, a few times or while our own store is away."""

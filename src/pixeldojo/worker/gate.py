@@ -63,7 +63,6 @@ class Gate:
             else:
                 full = full or name
         if full is not None:
-            self._say_full(full)
             return Hold(full)
         return Hold(None, min(waits))
 
@@ -88,7 +87,8 @@ class Gate:
         elif error is None or error.kind != UpstreamErrorKind.OVER_LIMIT:
             self._circuits.worked(route.provider.name, route.endpoint)
 
-    def _say_full(self, provider: str) -> None:
+    def say_full(self, provider: str) -> None:
+        """Tell the operator, now and then, that jobs wait for a place."""
         now = self._clock.monotonic()
         if now - self._said_at.get(provider, -_SAY_AGAIN_SECONDS) >= _SAY_AGAIN_SECONDS:
             self._said_at[provider] = now

@@ -43,15 +43,18 @@ class MediaFiles:
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    async def fetch(self, url: str, path: Path, headers: Mapping[str, str] | None = None) -> None:
+    async def fetch(self, url: str, path: Path, headers: Mapping[str, str] | None = None) -> str:
         """Download an address that somebody else named, or one that is the upstream's own with what it wants to see.
+
+        Returns the SHA-256 of the file.
 
         Raises:
             FetchFailed: with a message that may be shown.
         """
-        await self._fetcher.fetch_to(
+        fetched = await self._fetcher.fetch_to(
             url, path, max_bytes=self._max_bytes, timeout_seconds=_FETCH_SECONDS, headers=headers
         )
+        return fetched.sha256
 
     async def measure(self, path: Path) -> MediaFacts:
         """Decode a file in a media process and say what it is.

@@ -107,6 +107,7 @@ class SubmitStep:
 
     async def _put_aside(self, job: Job, hold: Hold) -> Outcome:
         if hold.provider is not None:
+            self._gate.say_full(hold.provider)
             await self._claims.wait_for_place(job, hold.provider)
         else:
             left = (job.deadline_at - self._clock.now()).total_seconds()

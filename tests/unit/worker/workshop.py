@@ -4,6 +4,7 @@ Time is the fake clock's; `Workshop.carry` takes a job's steps as a worker does 
 """
 
 import asyncio
+import hashlib
 import itertools
 import json
 from collections import defaultdict
@@ -198,7 +199,7 @@ class ScriptedFetcher(Fetcher):
             raise FetchFailed(FetchErrorKind.TOO_LARGE, f"the file is over the limit of {max_bytes:,} bytes")
         assert isinstance(sink, Path)
         await asyncio.to_thread(sink.write_bytes, turn)
-        return FetchedFile(len(turn), "", None)
+        return FetchedFile(len(turn), hashlib.sha256(turn).hexdigest(), None)
 
 
 def address(name: str) -> str:
