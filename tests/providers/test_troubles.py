@@ -1,5 +1,6 @@
 """Every trouble with every service: the job ends as it should, the caller is charged rightly, nothing is paid twice."""
 
+import hashlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,8 @@ from tests.clock import FakeClock
 from tests.emulators.trouble import Trouble
 from tests.providers.pairs import DONE, PAIRS, SECOND_WAYS, Ending, Pair
 from tests.providers.stand import Stand, open_stand
+
+from pixeldojo.jobs.story import JobStories
 
 NOT_TAKEN: Final = Ending("upstream_unavailable", 0)
 USUAL: Final[Mapping[str, Ending]] = {
@@ -90,3 +93,23 @@ async def test_a_trouble_ends_as_it_should(stand: Stand, pair: Pair, words: str)
     assert status == ("completed" if expected.code is None else "failed")
     assert cost == quoted * expected.outputs // pair.outputs
     assert stand.left_behind == []
+
+
+@pytest.mark.parametrize(
+    "pair", [pair for pair in PAIRS if pair.name in {"fal", "replicate"}], ids=lambda pair: pair.name
+)
+async def test_the_operator_reads_by_what_the_service_knows_the_work_and_what_it_charges(
+    stand: Stand, pair: Pair
+) -> None:
+    job_id, _ = await stand.order(pair, prompt=f"a lantern, trouble:{Trouble.BUSY}")
+    await stand.carry(job_id)
+    [work] = stand.emulators[pair.name].paid
+    story = await JobStories(stand.stores.database).tell(job_id)
+    told = [moment.what for moment in story.moments if moment.what.startswith("submit ")]
+    assert [words.split()[2] for words in told] == ["to", "over_limit:", "to", "finished,"]
+    assert f"upstream id {work.id}" in told[3]
+    assert "upstream cost 1.25 s" in told[3]
+    # Every file was ours before the job was said to be completed.
+    for asset in await stand.assets(job_id):
+        content = await stand.stores.blobs.read_whole(asset.blob_key, max_bytes=asset.size_bytes)
+        assert hashlib.sha256(content).hexdigest() == asset.sha256

@@ -153,6 +153,14 @@ async def test_an_upstream_that_does_not_answer_past_the_deadline_ends_the_job(s
     assert await shop.attempts(job_id) == [("sandbox", "timeout")]
 
 
+async def test_a_time_that_ran_out_inside_an_adapter_is_not_the_jobs_deadline(shop: Workshop, key: ApiKey) -> None:
+    job_id = await shop.submit(key)
+    shop.upstream.to_check = [TimeoutError(), TimeoutError("the service's own")]
+    await shop.carry(job_id)
+    assert await shop.ending(key, job_id) == ("completed", None, 1500)
+    assert (shop.pauses, shop.upstream.canceled) == ([1.0, 2.0], [])
+
+
 async def test_an_upstream_that_does_not_answer_when_told_to_stop_holds_up_nothing(shop: Workshop, key: ApiKey) -> None:
     shop.least_check_seconds = 0.02
     job_id = await shop.submit(key, timeout_seconds=0.01)
