@@ -48,7 +48,11 @@ def started_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data_dir
 
 
-@pytest.mark.parametrize(("target", "moment"), POINTS, ids=lambda value: str(value).rpartition(":")[2])
+# What lies between the end of one step and the begin of the next differs little: half of the points are left to slow.
+CASES = [pytest.param(*point, marks=[pytest.mark.slow] if point[1] == "before" else []) for point in POINTS]
+
+
+@pytest.mark.parametrize(("target", "moment"), CASES, ids=lambda value: str(value).rpartition(":")[2])
 def test_kill_and_restart(target: str, moment: str, started_before: Path, tmp_path: Path, receiver: Receiver) -> None:
     server = _copy(started_before, tmp_path / "data")
     server.start(sys.executable, "-m", "tests.e2e.crashing", target, moment, "2")
