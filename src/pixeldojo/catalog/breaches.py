@@ -8,6 +8,7 @@ characters, lone surrogates, numbers that are not numbers, endless nesting). Lea
 import json
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeAlias
 
 from jsonschema_rs import ValidationError, ValidationErrorKind
@@ -17,7 +18,7 @@ from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.request_schema import ITEMS_MAXIMUM, MEDIA_MAXIMUM, NUMBER_MAXIMUM
 from pixeldojo.core.errors import Violation
 from pixeldojo.core.json_types import JsonValue
-from pixeldojo.core.near_miss import nearest
+from pixeldojo.core.near_miss import near_word, nearest
 
 _DEPTH_MAXIMUM = 6
 _SHOWN_MAXIMUM = 60
@@ -42,9 +43,11 @@ def unreadable(value: JsonValue, depth: int = 0) -> str | None:
     return next((reason for item in inner if (reason := unreadable(item, depth + 1))), None)
 
 
-def unknown_input(name: str, known: Sequence[str]) -> Violation:
-    """Return the breach for an input that the model does not have."""
-    return Violation(plain(name), f"{quoted(name)} is not an input of this model{nearest(name, known) or '.'}")
+def unknown_input(name: str, known: Sequence[str], aliases: Mapping[str, str] = MappingProxyType({})) -> Violation:
+    """Return the breach for an input that the model does not have; what is near to an alias is told by its own name."""
+    near = near_word(name, [*known, *aliases])
+    hint = f'; did you mean "{aliases.get(near, near)}"?' if near else "."
+    return Violation(plain(name), f"{quoted(name)} is not an input of this model{hint}")
 
 
 def schema_breaches(error: ValidationError, parameters: Mapping[str, Parameter]) -> list[Violation]:

@@ -109,7 +109,7 @@ def _canonical(model: Model, raw: JsonObject) -> tuple[dict[str, JsonValue], dic
             break
         name = given_name if given_name in known else others.get(given_name)
         if name is None:
-            found.append(unknown_input(given_name, [*known, *others]))
+            found.append(unknown_input(given_name, [*known], others))
         elif name in named:
             found.append(Violation(given_name, f"{spelled[name]} and {given_name} are the same input; give one."))
         else:
