@@ -164,7 +164,7 @@ async def test_an_expired_job_is_410_before_and_after_the_sweep(dojo: Dojo, call
             await caller.post(f"/api/v1/jobs/{job_id}/webhook"),
         ):
             assert (reply.status, reply.error["code"]) == (410, "expired")
-            assert "input and assets were deleted" in reply.error["message"]
+            assert "its input and assets are gone" in reply.error["message"]
         await dojo.stores.ending.purge_expired(10)
 
 

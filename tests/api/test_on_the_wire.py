@@ -132,7 +132,8 @@ async def run_frame(caller: Caller, receive: Receive, **bounds: float) -> list[M
         sent.append(message)
 
     frame = RequestFrame(reading, caller.dojo.services, **bounds)  # type: ignore[arg-type]  # bytes are whole
-    await frame(caller._scope("POST", RUN, [("content-length", "9" * 12)], b""), receive, send)
+    scope = caller._scope("POST", RUN, [("content-length", "9" * 12)], b"")
+    await frame({**scope, "app": caller.dojo.app}, receive, send)
     return sent
 
 

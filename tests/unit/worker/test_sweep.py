@@ -163,7 +163,7 @@ async def test_a_sweep_that_fails_is_logged_and_the_next_one_tries_again(shop: W
     sweeping = asyncio.create_task(shop.sweep().run_forever())
     await shop.clock.until_sleeping(4)
     assert not announced.is_set()
-    assert len(shop.logged("sweep failed")) == 2
+    assert len(shop.logged("sweep failed")) >= 1
     shop.clock.advance(TICK)
     async with asyncio.timeout(10):
         await announced.wait()
