@@ -108,7 +108,7 @@ async def test_a_name_that_rebinds_reaches_only_the_address_that_was_checked() -
 
 @pytest.mark.allow_hosts(["127.0.0.1", "127.0.0.2"])
 async def test_of_many_addresses_the_inner_ones_are_not_even_a_fallback(inside: Server) -> None:
-    policy = AddressPolicy(allowed_networks=(ip_network("127.0.0.2/32"),))
+    policy = AddressPolicy(allowed_networks=(ip_network("127.0.0.2/32"), ip_network("198.18.0.7/32")))
     resolver = FakeResolver(mixed_example=[["127.0.0.2", "127.0.0.1"]])
     async with outbound(policy, resolver=resolver) as client:
         with pytest.raises(DeliveryFailed):
