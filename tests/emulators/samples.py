@@ -15,7 +15,7 @@ import av
 import numpy as np
 from PIL import Image
 
-SECONDS: Final = 1
+SECONDS: Final = 2
 SIDE: Final = 64
 
 
@@ -39,21 +39,21 @@ class Samples:
 
     @cached_property
     def video(self) -> bytes:
-        """An MP4 of one second, without sound."""
+        """An MP4 of `SECONDS`, without sound."""
         file = io.BytesIO()
         with av.open(file, "w", format="mp4") as container:
             stream = container.add_stream("libx264", rate=8)
             stream.width = stream.height = SIDE
             stream.pix_fmt = "yuv420p"
             for number in range(8 * SECONDS):
-                pixels = np.full((SIDE, SIDE, 3), number * 20, np.uint8)
+                pixels = np.full((SIDE, SIDE, 3), number * 12, np.uint8)
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
             container.mux(stream.encode())
         return file.getvalue()
 
     @cached_property
     def audio(self) -> bytes:
-        """A WAV of one second."""
+        """A WAV of `SECONDS`."""
         file = io.BytesIO()
         with wave.open(file, "wb") as sound:
             sound.setnchannels(1)
