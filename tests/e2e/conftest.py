@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.e2e.harness import Receiver, Server, running
+from tests.e2e.harness import Receiver, Server, eventually, running
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,6 +18,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that tests may submit to but not stop."""
     with running(tmp_path_factory.mktemp("up") / "data") as started:
+        # The server is ready before its own first job has been paid; a test that reads the balance must not meet that.
+        eventually((started.data_dir / "first-image.png").exists, what="the first job has ended")
         yield started
 
 
