@@ -56,8 +56,8 @@ async def test_a_part_that_never_answers_does_not_hold_up_the_others(
     assert (reply.status, reply.json["checks"]) == (503, {"database": "ok", "broker": "unavailable"})
 
 
-async def test_a_server_that_stops_takes_no_more_traffic_and_says_why(dojo: Dojo) -> None:
-    dojo.app.state.stopping.set()
+async def test_a_server_that_goes_asks_for_no_more_traffic_and_says_why(dojo: Dojo) -> None:
+    dojo.app.state.draining.set()
     reply = await dojo.stranger.get("/readyz")
     assert reply.status == 503
     assert reply.json == {"status": "unavailable", "checks": {"database": "ok", "blobs": "ok", "server": "stopping"}}

@@ -42,6 +42,7 @@ def build_app(services: Services) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
+    app.state.draining = asyncio.Event()
     app.state.stopping = asyncio.Event()
     app.state.event_streams = {}
     app.state.readiness = health.Readiness(services)

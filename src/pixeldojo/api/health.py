@@ -71,7 +71,7 @@ async def readyz(request: Request) -> JSONResponse:
     readiness = request.app.state.readiness
     assert isinstance(readiness, Readiness)
     checks = await readiness.checks()
-    if request.app.state.stopping.is_set():
+    if request.app.state.draining.is_set():
         checks["server"] = "stopping"
     if all(state == "ok" for state in checks.values()):
         return JSONResponse({"status": "ok", "checks": checks}, headers=_NO_STORE)

@@ -10,8 +10,9 @@ from structlog.typing import FilteringBoundLogger
 from pixeldojo.accounts.keys import KeyMode
 from pixeldojo.bootstrap import Node, open_node, prepare_embedded
 from pixeldojo.cli.first_job import FIRST_MODEL, FIRST_PROMPT, run_first_job
-from pixeldojo.cli.http_server import HttpServer, bind, stop_event
+from pixeldojo.cli.http_server import HttpServer, bind
 from pixeldojo.cli.keys import DEFAULT_ACCOUNT
+from pixeldojo.cli.leaving import Told
 from pixeldojo.cli.logs import configure_logs
 from pixeldojo.core.data_dir import is_embedded, lock_data_dir, make_scratch_dir, write_private_file
 from pixeldojo.core.money import MILLICREDITS_PER_CREDIT
@@ -32,7 +33,7 @@ def run_embedded(settings: Settings) -> None:
 
 async def _run(settings: Settings) -> None:
     log = configure_logs(settings)
-    stopping = stop_event()
+    told = Told()
     with lock_data_dir(settings), bind(settings) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         await prepare_embedded(settings)
@@ -47,7 +48,7 @@ async def _run(settings: Settings) -> None:
             serving = await server.start()
             await node.start_work()
             welcome = asyncio.create_task(_welcome(settings, key, log))
-            await asyncio.wait({serving, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({serving, asyncio.create_task(told.wait())}, return_when=asyncio.FIRST_COMPLETED)
             welcome.cancel()
             server.stop()
             await asyncio.gather(serving, welcome, return_exceptions=True)

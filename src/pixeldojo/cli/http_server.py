@@ -1,26 +1,27 @@
-"""uvicorn, run by us: on a socket that is bound first, stopped by Ctrl-C or SIGTERM without noise."""
+"""uvicorn, run by us, on a socket that is bound first. How it ends is in `leaving`."""
 
 import asyncio
-import signal
+import resource
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
+from typing import ClassVar, Final
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from pixeldojo.api.errors import error_response
 from pixeldojo.api.services import Services
-from pixeldojo.core.errors import ConfigurationError, ValidationError
-from pixeldojo.core.ids import IdKind, new_id
+from pixeldojo.cli.connections import Bounds, Connection
+from pixeldojo.cli.leaving import LeavingServer
+from pixeldojo.core.errors import ConfigurationError
 from pixeldojo.core.settings import Settings
 
 _BACKLOG = 2048
-_UNREADABLE = (
-    "What was sent cannot be read as HTTP/1.1. Send a request line such as GET /api/v1/models HTTP/1.1 and well-formed "
-    "headers, over plain HTTP unless a proxy before the server speaks TLS."
-)
+# uvicorn's clock ticks ten times a second; the connections are looked at on every fifth.
+_TICKS_PER_LOOK: Final = 5
+# Files that are no connections: the database, media on their way, pipes to media processes, calls to upstreams.
+_OTHER_FILES: Final = 512
+_MOST_FILES: Final = 65_536
+_FEWEST_CONNECTIONS: Final = 64
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -47,13 +48,13 @@ def bind(settings: Settings) -> socket.socket:
 class HttpServer:
     """Serves an application until told to stop."""
 
-    def __init__(self, app: FastAPI, settings: Settings, listener: socket.socket) -> None:
+    def __init__(self, app: FastAPI, settings: Settings, listener: socket.socket, bounds: Bounds | None = None) -> None:
         self._app = app
         self._listener = listener
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http=_protocol(app),
+            http=_connection(app, bounds or Bounds(connections=_room())),
             # There are none here, and a library for them would be loaded at every start.
             ws="none",
             log_config=None,
@@ -64,11 +65,10 @@ class HttpServer:
             # Whom to believe about a client's address is a setting of ours (`trusted_proxies`).
             proxy_headers=False,
             lifespan="off",
-            timeout_keep_alive=30,
             timeout_graceful_shutdown=max(1, int(settings.shutdown_seconds)),
             backlog=_BACKLOG,
         )
-        self._server = _QuietServer(config)
+        self._server = _Server(config)
 
     async def start(self) -> asyncio.Task[None]:
         """Begin to serve; return the task that ends when serving has ended."""
@@ -78,56 +78,49 @@ class HttpServer:
         begun.cancel()
         return serving
 
+    async def drain(self, serving: asyncio.Task[None], seconds: float) -> None:
+        """Say at `/readyz` that this node goes, and for that many seconds take whoever comes all the same."""
+        self._app.state.draining.set()
+        self._server.close_after_answers()
+        await asyncio.wait({serving}, timeout=seconds)
+
     def stop(self) -> None:
         """Take no more connections, finish the requests under way, end."""
+        self._app.state.draining.set()
         self._app.state.stopping.set()
         self._server.should_exit = True
 
 
-def _protocol(app: FastAPI) -> type[HttpToolsProtocol]:
-    """Return uvicorn's protocol, but that bytes it cannot read as HTTP are answered and logged as all else is."""
-    services = app.state.services
-    assert isinstance(services, Services)
+class _Server(LeavingServer):
+    """Lets connections go that keep it waiting."""
 
-    class Protocol(HttpToolsProtocol):
-        def send_400_response(self, msg: str) -> None:
-            request_id = new_id(IdKind.REQUEST, services.clock.now())
-            answer = error_response(ValidationError(_UNREADABLE, headers={"Connection": "close"}), request_id)
-            answer.headers["X-Request-Id"] = request_id
-            answer.headers["X-Content-Type-Options"] = "nosniff"
-            head = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
-            self.transport.write(b"HTTP/1.1 400 Bad Request\r\n%s\r\n%s" % (head, answer.body))
-            self.transport.close()
-            services.log.info("request", request_id=request_id, method=None, path=None, status=400, why=msg)
-
-    return Protocol
+    async def on_tick(self, counter: int) -> bool:
+        """Do what is done ten times a second; return whether to end."""
+        if counter % _TICKS_PER_LOOK == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Connection):
+                    connection.look(now)
+        return await super().on_tick(counter)
 
 
-class _QuietServer(uvicorn.Server):
-    """Leaves the signals to us, and tells when it serves."""
+def _connection(app: FastAPI, with_bounds: Bounds) -> type[Connection]:
+    """Return the class of this server's connections."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.begun = asyncio.Event()
+    class Served(Connection):
+        services: ClassVar[Services] = app.state.services
+        bounds: ClassVar[Bounds] = with_bounds
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.begun.set()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+    return Served
 
 
-def stop_event() -> asyncio.Event:
-    """Return an event that Ctrl-C and SIGTERM set; a second Ctrl-C ends the process at once."""
-    event = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def on_signal(number: signal.Signals) -> None:
-        event.set()
-        loop.remove_signal_handler(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal, number)
-    return event
+def _room() -> int:
+    """Return how many connections there can be, after asking the system for as many files as it gives."""
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if most == resource.RLIM_INFINITY else min(most, _MOST_FILES)
+    if files != resource.RLIM_INFINITY and files < wanted:
+        with suppress(ValueError, OSError):  # it keeps what it has
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+            files = wanted
+    left = Bounds().connections if files == resource.RLIM_INFINITY else files - _OTHER_FILES
+    return max(_FEWEST_CONNECTIONS, min(Bounds().connections, left))

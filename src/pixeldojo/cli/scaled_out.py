@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 import uvloop
 
 from pixeldojo.bootstrap import Node, open_node
-from pixeldojo.cli.http_server import HttpServer, bind, stop_event
+from pixeldojo.cli.http_server import HttpServer, bind
+from pixeldojo.cli.leaving import Told
 from pixeldojo.cli.logs import configure_logs
 from pixeldojo.core.errors import ConfigurationError
 from pixeldojo.core.settings import Settings
@@ -52,14 +53,18 @@ def _require_scaled_out(settings: Settings) -> None:
 
 async def _serve(settings: Settings) -> None:
     log = configure_logs(settings)
-    stopping = stop_event()
+    told = Told()
     with bind(settings) as listener:
         async with open_node(settings, log, with_api=True, with_worker=False) as node:
             assert node.app is not None
             server = HttpServer(node.app, settings, listener)
             serving = await server.start()
             log.info("serving", address=settings.base_url)
-            await asyncio.wait({serving, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({serving, asyncio.create_task(told.wait())}, return_when=asyncio.FIRST_COMPLETED)
+            # A person at the keyboard has no load balancer; a supervisor sends SIGTERM.
+            if told.by_supervisor:
+                log.info("draining", seconds=settings.drain_seconds)
+                await server.drain(serving, settings.drain_seconds)
             server.stop()
             await serving
     log.info("stopped")
@@ -67,12 +72,12 @@ async def _serve(settings: Settings) -> None:
 
 async def _work(settings: Settings) -> None:
     log = configure_logs(settings)
-    stopping = stop_event()
+    told = Told()
     async with open_node(settings, log, with_api=False, with_worker=True) as node:
         await node.start_work()
         with _shown_metrics(settings, node):
             log.info("working")
-            await stopping.wait()
+            await told.wait()
     log.info("stopped")
 
 

@@ -131,6 +131,12 @@ class Settings(BaseSettings):
     shutdown_seconds: float = Field(
         10.0, ge=0, description="How long a stopping server waits for requests and upstream calls under way."
     )
+    drain_seconds: float = Field(
+        5.0,
+        ge=0,
+        description="How long a `serve` node that SIGTERM stops still takes requests while `/readyz` says 503, so that "
+        "load balancers turn away first.",
+    )
     media_workers: int = Field(
         2, ge=1, le=64, description="Processes that decode, measure and draw media, apart from the event loop."
     )
