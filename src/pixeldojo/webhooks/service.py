@@ -100,7 +100,7 @@ class WebhooksService:
         return await self._database.write(lambda connection: store.claim(connection, delivery_id, owner, now, until))
 
     async def record(self, delivery: Delivery, attempt: Attempt, retry_after_seconds: float | None) -> str:
-        """Record an attempt, plan the next one, and return the delivery's new status."""
+        """Record an attempt, plan the next one, and return the delivery's new status. Harmless to repeat."""
         now = self._clock.now()
         made = delivery.schedule_position + 1
         if attempt.status is not None and 200 <= attempt.status < 300:

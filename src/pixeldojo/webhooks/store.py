@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, case, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pixeldojo.db.dialect import insert_for
 from pixeldojo.db.tables import deliveries, delivery_attempts, jobs
 
 _OVERDUE_LOOKED_AT = 10_000
@@ -166,8 +167,8 @@ async def record_attempt(
 ) -> bool:
     """Record a try and the plan that follows from it; False when another claimed the delivery since.
 
-    A replay asked for, or an end put to the delivery, while the attempt was under way stays as it is: it changed
-    `next_attempt_at`, and the plan of the attempt is dropped.
+    Recording the same try again changes nothing. A replay asked for, or an end put to the delivery, while the attempt
+    was under way stays as it is: it changed `next_attempt_at`, and the plan of the attempt is dropped.
     """
     ours = (deliveries.c.id == delivery.id, deliveries.c.fence == delivery.fence)
     statement = (
@@ -182,7 +183,8 @@ async def record_attempt(
     if planned.next_attempt_at == delivery.next_attempt_at:
         await connection.execute(update(deliveries).where(*ours).values(**plan))
     await connection.execute(
-        insert(delivery_attempts).values(
+        insert_for(connection, delivery_attempts)
+        .values(
             delivery_id=delivery.id,
             number=attempt.number,
             started_at=attempt.started_at,
@@ -190,6 +192,7 @@ async def record_attempt(
             status=attempt.status,
             error=attempt.error,
         )
+        .on_conflict_do_nothing()
     )
     return True
 

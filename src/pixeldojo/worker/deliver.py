@@ -25,6 +25,7 @@ from pixeldojo.providers.contract import HttpAnswer
 from pixeldojo.webhooks.service import WebhooksService
 from pixeldojo.webhooks.signature import headers
 from pixeldojo.webhooks.store import Attempt, Delivery
+from pixeldojo.worker.outage import through_outage
 
 TIMEOUT_SECONDS: Final = 15.0
 LONGEST_RETRY_AFTER_SECONDS: Final = 5 * 3_600.0
@@ -218,7 +219,8 @@ class Deliverer:
 
     async def _attempt(self, delivery: Delivery) -> bool:
         """Send a delivery and record what came of it; say whether the receiver answered quickly."""
-        secrets = await self._accounts.webhook_secrets(delivery.account_id)
+        # Both times: whoever gives up while the database is away for a moment leaves the delivery to its lease.
+        secrets = await through_outage(self._clock, lambda: self._accounts.webhook_secrets(delivery.account_id))
         started_at, started = self._clock.now(), self._clock.monotonic()
         body = delivery.body.encode()
         answer: HttpAnswer | None = None
@@ -233,7 +235,7 @@ class Deliverer:
         attempt = Attempt(delivery.attempt_count + 1, started_at, seconds, status, error)
         header = None if answer is None else answer.headers.get("retry-after")
         retry_after = retry_after_seconds(header, self._clock.now())
-        outcome = await self._webhooks.record(delivery, attempt, retry_after)
+        outcome = await through_outage(self._clock, lambda: self._webhooks.record(delivery, attempt, retry_after))
         due_at = delivery.next_attempt_at or started_at
         self._meters.webhook_attempted(outcome, seconds, (started_at - due_at).total_seconds())
         self._log.info(
