@@ -59,7 +59,7 @@ class CallbackDesk:
         self._clock = clock
         self._log = log
         self._kept: dict[str, _Keys] = {}
-        self._fetching = asyncio.Lock()
+        self._fetching: dict[str, asyncio.Task[_Keys]] = {}
 
     async def take(self, provider_name: str, job_id: str, headers: Mapping[str, str], body: bytes, token: str) -> None:
         """Check who sent it and wake the job.
@@ -103,13 +103,19 @@ class CallbackDesk:
                     raise
             else:
                 return
-        provider.verify_callback(callback, (await self._renew(name, provider, kept)).keys)
+        provider.verify_callback(callback, (await self._renew(name, provider)).keys)
 
-    async def _renew(self, name: str, provider: CallsBack, old: _Keys | None) -> _Keys:
-        """Fetch the keys, once for all who wait for them."""
-        async with self._fetching:
-            kept = self._kept.get(name)
-            if kept is None or kept is old:
-                kept = _Keys(tuple(await provider.callback_keys(self._clients[name])), self._clock.now())
-                self._kept[name] = kept
-            return kept
+    async def _renew(self, name: str, provider: CallsBack) -> _Keys:
+        """Fetch the keys, once for all who wait for them: they share what comes of it, be it that none can be had."""
+        fetching = self._fetching.get(name)
+        if fetching is None:
+            fetching = asyncio.create_task(self._fetch(name, provider), name=f"callback keys of {name}")
+            self._fetching[name] = fetching
+            fetching.add_done_callback(lambda _: self._fetching.pop(name, None))
+        # Whoever hangs up does not take the keys from the others.
+        return await asyncio.shield(fetching)
+
+    async def _fetch(self, name: str, provider: CallsBack) -> _Keys:
+        keys = _Keys(tuple(await provider.callback_keys(self._clients[name])), self._clock.now())
+        self._kept[name] = keys
+        return keys
