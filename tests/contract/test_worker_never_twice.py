@@ -103,6 +103,20 @@ async def test_a_repeat_that_is_turned_away_does_not_free_the_job_for_another_at
     assert shop.pauses == [0.5, 20]
 
 
+async def test_past_its_deadline_a_job_is_not_sent_again_even_where_that_is_harmless(
+    shop: Workshop, key: ApiKey
+) -> None:
+    """Work begun now would end after the job, and be paid for nothing."""
+    shop.upstream.is_resubmit_safe = True
+    job_id = await shop.submit(key, timeout_seconds=60)
+    shop.upstream.to_submit = [Crash()]
+    await shop.crashed(job_id)
+    shop.clock.advance(61)
+    await shop.carry(job_id, "worker_2")
+    assert await shop.ending(key, job_id) == ("failed", "upstream_unknown", 0)
+    assert len(shop.upstream.calls) == 1
+
+
 # One crash
 
 

@@ -289,12 +289,14 @@ def _is_repeat(job: Job) -> bool:
 
 
 def _reason_to_end(job: Job, clock: Clock) -> JobFailure | None:
-    """Return why a job that no upstream has seen should not be sent any more."""
+    """Return why a job should not be sent any more, be it for the first time or again."""
+    is_late = clock.now() >= job.deadline_at
     if _is_repeat(job):
-        return None
+        # What an upstream began now nobody would wait for, and by now it may have forgotten the call before.
+        return _UNKNOWN if is_late else None
     if job.cancel_requested_at is not None:
         return JobFailure(JobFailureCode.CANCELED, "The job was cancelled before it was submitted.")
-    if clock.now() >= job.deadline_at:
+    if is_late:
         return JobFailure(JobFailureCode.TIMEOUT, "No upstream took the job in time. You were not charged.")
     return None
 
