@@ -29,6 +29,11 @@ SAFE: Mapping[str, JsonValue] = {
     "contentModeration": "auto",
     "publicFigureThreshold": "auto",
     "personGeneration": "dont_allow",
+    # Google's own default for newer models is none at all.
+    "safetySettings": [
+        {"category": f"HARM_CATEGORY_{category}", "threshold": "BLOCK_MEDIUM_AND_ABOVE"}
+        for category in ("HARASSMENT", "HATE_SPEECH", "SEXUALLY_EXPLICIT", "DANGEROUS_CONTENT")
+    ],
 }
 # How much a check lets through may be chosen, within the range that the upstream documents.
 LEVELS = {"safety_tolerance", "safety_filter_level"}

@@ -1,14 +1,14 @@
 """Google's Gemini API as a server on loopback: Veo by long-running operations, and Gemini's pictures.
 
 After google-genai 2.34.0, which drives it in tests/providers/test_google_client.py, and ai.google.dev/gemini-api
-(webhooks, errors). Callbacks are signed as those that a request asks for: a token, by RS256.
+(webhooks, errors). Callbacks are signed as those that a request asks for: a token, by RS256. What a request must look
+like is in google_requests.py.
 """
 
 import base64
-import binascii
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any, ClassVar, Final
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.emulators.emulator import Answer, Emulator, Refusal, Work, read_json_object
+from tests.emulators.google_requests import InvalidArgument, check_clip, check_drawing
 from tests.emulators.samples import CONTENT_TYPES
 from tests.emulators.trouble import Trouble
 
@@ -27,18 +28,6 @@ _TOKEN_SECONDS: Final = 300
 _LARGEST_REQUEST: Final = 100 * 1024 * 1024
 _RETRY: Final = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": _BUSY_SECONDS}
 _BAD_KEY: Final = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
-
-_RATIOS: Final = frozenset({"16:9", "9:16"})
-_PARAMETERS: Final = frozenset(
-    {
-        *("sampleCount", "durationSeconds", "aspectRatio", "resolution", "personGeneration", "negativePrompt"),
-        "enhancePrompt",
-    }
-)
-_INSTANCE: Final = frozenset({"prompt", "image", "lastFrame", "referenceImages", "video"})
-_CONTENT: Final = frozenset({"contents", "generationConfig", "safetySettings", "systemInstruction", "tools"})
-_GENERATION: Final = frozenset({"responseModalities", "imageConfig", "seed", "temperature", "candidateCount"})
-_IMAGE_CONFIG: Final = frozenset({"aspectRatio", "imageSize"})
 
 
 def _error(
@@ -49,6 +38,14 @@ def _error(
 
 def _invalid(message: str) -> Refusal:
     return Refusal(*_error(400, "INVALID_ARGUMENT", message))
+
+
+def _check(check: Callable[..., None], *given: object) -> None:
+    """Refuse what does not pass."""
+    try:
+        check(*given)
+    except InvalidArgument as error:
+        raise _invalid(str(error)) from None
 
 
 class GoogleEmulator(Emulator):
@@ -132,35 +129,15 @@ class GoogleEmulator(Emulator):
 
     async def _begin_clip(self, request: web.Request) -> Answer:
         body = await self._read(request)
-        _check_known(body, {"instances", "parameters", "webhookConfig"}, "")
-        instances = body.get("instances")
-        if not isinstance(instances, list) or len(instances) != 1 or not isinstance(instances[0], dict):
-            raise _invalid("instances must hold one instance.")
-        _check_instance(instances[0])
-        parameters = body.get("parameters", {})
-        _check_parameters(parameters)
+        _check(check_clip, body)
         uris = body.get("webhookConfig", {}).get("uris", [])
-        if any(not str(uri).startswith("https://") for uri in uris):
-            raise _invalid("webhook_config.uris must begin with https://")
         work = self._work(request, "predictLongRunning", body, next(iter(uris), None))
-        work.count = int(parameters.get("sampleCount", 1))
+        work.count = int(body.get("parameters", {}).get("sampleCount", 1))
         return await self.take(request, work)
 
     async def _draw(self, request: web.Request) -> Answer:
         body = await self._read(request)
-        _check_known(body, _CONTENT, "")
-        contents = body.get("contents")
-        if not isinstance(contents, list) or not contents:
-            raise _invalid("contents are missing.")
-        for content in contents:
-            _check_known(content, {"role", "parts"}, "contents.")
-            for part in content.get("parts", []):
-                _check_known(part, {"text", "inlineData"}, "parts.")
-                if "inlineData" in part:
-                    _check_file(part["inlineData"], "data", "inlineData")
-        config = body.get("generationConfig", {})
-        _check_known(config, _GENERATION, "generationConfig.")
-        _check_known(config.get("imageConfig", {}), _IMAGE_CONFIG, "imageConfig.")
+        _check(check_drawing, body, request.match_info["model"])
         work = self._work(request, "generateContent", body, None)
         work.is_done = True
         return await self.take(request, work)
@@ -217,9 +194,10 @@ class GoogleEmulator(Emulator):
         answer: dict[str, Any] = {"usageMetadata": usage, "modelVersion": work.endpoint, "responseId": work.id}
         if work.wants(Trouble.MODERATED):
             return answer | {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
-        if work.wants(Trouble.PARTIAL):
-            refused = {"finishReason": "IMAGE_SAFETY", "finishMessage": "Unable to show the picture.", "index": 0}
-            return answer | {"candidates": [{"content": {"role": "model"}, **refused}]}
+        if work.wants(Trouble.PARTIAL, Trouble.FAILED):
+            reason = "IMAGE_SAFETY" if work.wants(Trouble.PARTIAL) else "IMAGE_OTHER"
+            withheld = {"finishReason": reason, "finishMessage": "Unable to show the picture.", "index": 0}
+            return answer | {"candidates": [{"content": {"role": "model"}, **withheld}]}
         data = {"mimeType": CONTENT_TYPES[work.kind], "data": base64.b64encode(self.content_of(work)).decode()}
         parts: list[Mapping[str, Any]] = [{"inlineData": data, "thought": True}, {"text": "Here is your picture."}]
         if not work.wants(Trouble.EMPTY):
@@ -264,53 +242,3 @@ def _encoded_number(number: int) -> str:
 
 def _operation_name(work: Work) -> str:
     return f"{work.endpoint.partition(':')[0]}/operations/{work.id}"
-
-
-def _check_known(given: object, known: frozenset[str] | set[str], place: str) -> None:
-    if not isinstance(given, dict):
-        raise _invalid(f"Invalid value at '{place}'.")
-    for name in sorted(set(given) - known):
-        raise _invalid(f'Invalid JSON payload received. Unknown name "{place}{name}": Cannot find field.')
-
-
-def _check_instance(instance: Mapping[str, Any]) -> None:
-    _check_known(instance, _INSTANCE, "instances[0].")
-    if not isinstance(instance.get("prompt", ""), str) or not instance.keys() & {"prompt", "image", "video"}:
-        raise _invalid("An instance needs a prompt, an image or a video.")
-    for name in ("image", "lastFrame"):
-        if name in instance:
-            _check_file(instance[name], "bytesBase64Encoded", name)
-    for reference in instance.get("referenceImages", []):
-        _check_known(reference, {"image", "referenceType"}, "referenceImages.")
-        _check_file(reference.get("image"), "bytesBase64Encoded", "referenceImages")
-        # Google's client writes it large, others small.
-        if str(reference.get("referenceType")).lower() not in {"asset", "style"}:
-            raise _invalid("referenceType must be asset or style.")
-
-
-def _check_file(given: object, member: str, place: str) -> None:
-    # Both ways to write a name are known to protocol buffers' JSON, and Google's client uses both.
-    _check_known(given, {member, "mimeType", "mime_type"}, f"{place}.")
-    assert isinstance(given, dict)
-    try:
-        # Either alphabet, as protocol buffers' JSON has it; Google's client sends the one for addresses.
-        content = base64.b64decode(given.get(member, "").replace("-", "+").replace("_", "/"), validate=True)
-    except (AttributeError, binascii.Error, ValueError):
-        content = b""
-    if not content or not str(given.get("mimeType") or given.get("mime_type")).startswith("image/"):
-        raise _invalid(f"{place} needs a mimeType and base64.")
-
-
-def _check_parameters(parameters: object) -> None:
-    _check_known(parameters, _PARAMETERS, "parameters.")
-    assert isinstance(parameters, dict)
-    allowed = {
-        "sampleCount": parameters.get("sampleCount", 1) in range(1, 5),
-        "durationSeconds": parameters.get("durationSeconds", 8) in {4, 6, 8},
-        "aspectRatio": parameters.get("aspectRatio", "16:9") in _RATIOS,
-        "resolution": parameters.get("resolution", "720p") in {"720p", "1080p", "4k"},
-        "negativePrompt": isinstance(parameters.get("negativePrompt", ""), str),
-    }
-    for name, is_allowed in allowed.items():
-        if not is_allowed:
-            raise _invalid(f"parameters.{name} is out of bounds.")

@@ -161,8 +161,6 @@ PAIRS: Final = (
         },
         model_id="flux",
         given={"prompt": "a lantern", "num_outputs": 2},
-        # fal bills no 5xx of its own, so one may be asked again.
-        otherwise={Trouble.BROKEN: DONE},
     ),
     Pair(
         name="replicate",
@@ -295,6 +293,7 @@ PAIRS: Final = (
 
 _XAI: Final = next(pair for pair in PAIRS if pair.name == "xai")
 _DASHSCOPE: Final = next(pair for pair in PAIRS if pair.name == "dashscope")
+_GOOGLE: Final = next(pair for pair in PAIRS if pair.name == "google")
 
 SECOND_WAYS: Final = (
     replace(
@@ -315,6 +314,17 @@ SECOND_WAYS: Final = (
         given={"prompt": "a lantern", "num_outputs": 2},
         lacks=frozenset(Trouble)
         - {Trouble.ACCEPTED_CUT_OFF, Trouble.BUSY, Trouble.PARTIAL, Trouble.EMPTY, Trouble.FILE_GONE},
+        answers_at_once=True,
+    ),
+    replace(
+        _GOOGLE,
+        way=" pictures",
+        model_id="nano-banana-pro",
+        lacks=frozenset(Trouble)
+        - {Trouble.ACCEPTED_CUT_OFF, Trouble.BUSY, Trouble.QUOTA, Trouble.FAILED, Trouble.MODERATED}
+        - {Trouble.PARTIAL, Trouble.EMPTY, Trouble.FILE_TRUNCATED},
+        # The one picture there is was withheld.
+        otherwise={Trouble.PARTIAL: Ending("content_rejected", 1)},
         answers_at_once=True,
     ),
 )

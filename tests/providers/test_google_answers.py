@@ -82,7 +82,6 @@ async def _taken(endpoint: str, **arguments: JsonValue) -> tuple[Operation | Fin
 
 
 async def test_a_picture_is_drawn_from_another() -> None:
-    """No model of the catalog is drawn by Google itself, which chooses the format; so this is shown here alone."""
     answer, work = await _taken(
         DRAW,
         contents=[{"role": "user", "parts": [{"text": "Make it night"}, {"inlineData": {"data": PICTURE}}]}],

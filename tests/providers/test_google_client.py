@@ -127,8 +127,14 @@ async def test_a_failed_operation_says_why(client: genai.client.AsyncClient) -> 
 
 
 async def test_drawing(client: genai.client.AsyncClient, emulator: GoogleEmulator) -> None:
+    strict = types.SafetySetting(
+        category=types.HarmCategory.HARM_CATEGORY_HATE_SPEECH,
+        threshold=types.HarmBlockThreshold.BLOCK_MEDIUM_AND_ABOVE,
+    )
     config = types.GenerateContentConfig(
-        response_modalities=["IMAGE"], image_config=types.ImageConfig(aspect_ratio="1:1", image_size="2K")
+        response_modalities=["IMAGE"],
+        image_config=types.ImageConfig(aspect_ratio="1:1", image_size="2K"),
+        safety_settings=[strict],
     )
     contents: Any = ["a lantern", types.Part.from_bytes(data=Samples().image, mime_type="image/png")]
     answer = await client.models.generate_content(model=GEMINI, contents=contents, config=config)
@@ -137,6 +143,9 @@ async def test_drawing(client: genai.client.AsyncClient, emulator: GoogleEmulato
     assert answer.usage_metadata is not None
     assert answer.usage_metadata.total_token_count == 1_302
     assert emulator.paid[0].arguments["generationConfig"]["imageConfig"] == {"aspectRatio": "1:1", "imageSize": "2K"}
+    assert emulator.paid[0].arguments["safetySettings"] == [
+        {"category": "HARM_CATEGORY_HATE_SPEECH", "threshold": "BLOCK_MEDIUM_AND_ABOVE"}
+    ]
 
 
 async def test_blocked_prompts_and_pictures(client: genai.client.AsyncClient) -> None:
@@ -146,6 +155,33 @@ async def test_blocked_prompts_and_pictures(client: genai.client.AsyncClient) ->
     withheld = await client.models.generate_content(model=GEMINI, contents="trouble:partial")
     assert withheld.candidates
     assert withheld.candidates[0].finish_reason == types.FinishReason.IMAGE_SAFETY
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (types.GenerateContentConfig(image_config=types.ImageConfig(aspect_ratio="1:8")), "aspect_ratio"),
+        (types.GenerateContentConfig(image_config=types.ImageConfig(image_size="2k")), "image_size"),
+        (types.GenerateContentConfig(response_modalities=["VIDEO"]), "responseModalities"),
+        (
+            types.GenerateContentConfig(
+                safety_settings=[
+                    types.SafetySetting(
+                        category=types.HarmCategory.HARM_CATEGORY_IMAGE_HATE,
+                        threshold=types.HarmBlockThreshold.BLOCK_ONLY_HIGH,
+                    )
+                ]
+            ),
+            "safetySettings",
+        ),
+    ],
+)
+async def test_pictures_that_the_model_does_not_draw_are_refused(
+    client: genai.client.AsyncClient, emulator: GoogleEmulator, config: types.GenerateContentConfig, told: str
+) -> None:
+    with pytest.raises(errors.ClientError, match=told):
+        await client.models.generate_content(model=GEMINI, contents="a lantern", config=config)
+    assert emulator.paid == []
 
 
 # Refusals

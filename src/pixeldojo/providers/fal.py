@@ -150,8 +150,15 @@ class FalProvider:
         return f"{self.base_url}/{operation.data.get('app')}/requests/{operation.id}"
 
     def _refusal(self, answer: HttpAnswer) -> UpstreamError:
-        """A submit that was turned away. fal bills no 5xx that its own queue answers with."""
+        """A submit that was turned away.
+
+        That fal bills no work which ends in a 5xx says nothing of a submit that does: the queue may have it all the
+        same. Surely it has not where a 503 names no request; fal's own client tells its gateway's errors by that.
+        """
         kind, said = self._read_error(answer)
+        is_turned_away = answer.status == 503 and "x-fal-request-id" not in answer.headers
+        if answer.status >= 500 and not is_turned_away:
+            kind = UpstreamErrorKind.UNKNOWN
         return UpstreamError(
             kind, _sentence("refused the request", answer, kind, said), retry_after_seconds=retry_after_seconds(answer)
         )
