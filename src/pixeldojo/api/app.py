@@ -26,12 +26,13 @@ from pixeldojo.api import (
 from pixeldojo.api.errors import install_error_handlers
 from pixeldojo.api.middleware import RequestFrame
 from pixeldojo.api.openapi import routes as openapi
+from pixeldojo.api.pace import Pace
 from pixeldojo.api.pages import routes as pages
 from pixeldojo.api.services import Services
 
 
-def build_app(services: Services) -> FastAPI:
-    """Return the application over services that were built elsewhere."""
+def build_app(services: Services, *, pace: Pace | None = None) -> FastAPI:
+    """Return the application over services that were built elsewhere; `pace` is how slowly bodies may come."""
     app = FastAPI(
         title="PixelDojo API",
         version=__version__,
@@ -73,7 +74,7 @@ def build_app(services: Services) -> FastAPI:
     app.include_router(files.downloads)
     app.include_router(metrics.router)
     install_error_handlers(app, services.log)
-    app.add_middleware(RequestFrame, services=services)
+    app.add_middleware(RequestFrame, services=services, pace=pace)
     app.state.document = openapi.Document(app, services.catalog, services.settings.base_url)
     app.state.texts = texts.Texts(app, services)
     app.state.pages = pages.Pages(services)

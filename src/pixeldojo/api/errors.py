@@ -42,18 +42,23 @@ _MESSAGES = {
 }
 
 
-def error_response(error: PixelDojoError, request_id: str) -> Response:
-    """Return the error as callers see it."""
+def error_response(error: PixelDojoError, request_id: str, *, status: int | None = None) -> Response:
+    """Return the error as callers see it.
+
+    Args:
+        status: Where HTTP has a status for just this (408, 431) that the table of codes has not.
+    """
+    status = status or error.status
     body: dict[str, object] = {
         "code": error.code,
         "message": error.message,
-        "status": error.status,
+        "status": status,
         "requestId": request_id,
     }
     if error.details:
         body["details"] = [{"path": detail.path, "message": detail.message} for detail in error.details]
     headers = {**_CHALLENGE, **error.headers} if error.status == Unauthorized.status else error.headers
-    return JSONResponse({"error": body}, status_code=error.status, headers=headers)
+    return JSONResponse({"error": body}, status_code=status, headers=headers)
 
 
 def install_error_handlers(app: FastAPI, log: FilteringBoundLogger) -> None:

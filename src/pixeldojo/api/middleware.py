@@ -10,18 +10,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pixeldojo.api import assets, files, multipart
 from pixeldojo.api.errors import error_response, unexpected_error
 from pixeldojo.api.metrics import templates_of
+from pixeldojo.api.pace import Pace
 from pixeldojo.api.services import Services
-from pixeldojo.core.errors import PayloadTooLarge
+from pixeldojo.core.errors import PayloadTooLarge, UnsupportedMediaType, ValidationError
 from pixeldojo.core.ids import IdKind, new_id
 from pixeldojo.files.service import too_large
 from pixeldojo.limiter import RateStatus
 
 # For the log only: the caller went away before its request was whole (the number is nginx's).
 _HUNG_UP = 499
+_TOO_SLOW = 408
 # Clients that send a whole body before they read the answer see it only if what they send is taken.
 _DISCARDED_BYTES = 256 * 1024 * 1024
 _DISCARDING_SECONDS = 30.0
 _SILENCE_SECONDS = 5.0
+_STOPPED_COMING = (
+    "The body of the request stopped coming, or comes too slowly to be waited for. Send it again, without pauses."
+)
+_ENCODED = "Bodies are read as they are, not compressed: send this one again without a Content-Encoding."
 
 
 class RequestFrame:
@@ -39,12 +45,14 @@ class RequestFrame:
         discarded_bytes: int = _DISCARDED_BYTES,
         discarding_seconds: float = _DISCARDING_SECONDS,
         silence_seconds: float = _SILENCE_SECONDS,
+        pace: Pace | None = None,
     ) -> None:
         self._app = app
         self._services = services
         self._discarded_bytes = discarded_bytes
         self._discarding_seconds = discarding_seconds
         self._silence_seconds = silence_seconds
+        self._pace = pace or Pace()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -56,13 +64,17 @@ class RequestFrame:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         started = self._services.clock.monotonic()
-        body = _Bounded(receive, scope, *self._bound(scope))
+        body = _Bounded(receive, scope, self._pace, *self._bound(scope))
         answer = _Answer(send, state, request_id, body)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, body, answer)
             except ClientDisconnect:
                 answer.status = answer.status or _HUNG_UP
+            except _TooSlow:
+                if not answer.has_begun:
+                    too_slow = ValidationError(_STOPPED_COMING, headers={"Connection": "close"})
+                    await error_response(too_slow, request_id, status=_TOO_SLOW)(scope, receive, answer)
             except Exception as error:  # the last net: whatever it was, the caller gets an answer and the log the stack
                 self._services.log.exception("request broke", path=scope["path"])
                 if not answer.has_begun:
@@ -142,6 +154,7 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self._body.is_answered = True
             headers = MutableHeaders(scope=message)
             headers["X-Request-Id"] = self._request_id
             headers.setdefault("X-Content-Type-Options", "nosniff")
@@ -159,29 +172,62 @@ class _Answer:
         await self._send(message)
 
 
-class _Bounded:
-    """Hands on the body until it is longer than allowed, whatever its Content-Length said."""
+class _TooSlow(Exception):
+    """The body stopped coming, or comes too slowly to be waited for."""
 
-    def __init__(self, receive: Receive, scope: Scope, max_bytes: int, refusal: str) -> None:
+
+class _Bounded:
+    """Hands on the body until it is longer or slower than allowed, whatever its Content-Length said."""
+
+    def __init__(self, receive: Receive, scope: Scope, pace: Pace, max_bytes: int, refusal: str) -> None:
         self._receive = receive
+        self._pace = pace
+        self._waited = 0.0
         self._max_bytes = max_bytes
         self._refusal = refusal
         self._seen = 0
         self.is_over = False
+        self.is_answered = False
         self._is_declared_larger = any(
             name == b"content-length" and _is_above(value, max_bytes) for name, value in scope["headers"]
         )
+        self._is_encoded = any(
+            name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}
+            for name, value in scope["headers"]
+        )
 
     async def __call__(self) -> Message:
-        if self._is_declared_larger:
+        if self._is_declared_larger and not self.is_answered:
             raise PayloadTooLarge(self._refusal)
-        message = await self._receive()
+        message = await self._next()
         if message["type"] == "http.request":
             self._seen += len(message.get("body", b""))
             self.is_over = not message.get("more_body", False)
-            if self._seen > self._max_bytes:
-                raise PayloadTooLarge(self._refusal)
+            if not self.is_answered:
+                self._check()
         return message
+
+    def _check(self) -> None:
+        if self._seen and self._is_encoded:
+            raise UnsupportedMediaType(_ENCODED, headers={"Accept-Encoding": "identity"})
+        if self._seen > self._max_bytes:
+            raise PayloadTooLarge(self._refusal)
+
+    async def _next(self) -> Message:
+        # An answer that has begun is not broken off for a body that nobody reads.
+        if self.is_over or self.is_answered:
+            return await self._receive()
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        try:
+            async with asyncio.timeout(self._pace.patience(self._waited, self._seen)):
+                return await self._receive()
+        except TimeoutError:
+            if not self.is_answered:
+                raise _TooSlow from None
+        finally:
+            self._waited += clock() - begun
+        return await self._receive()
 
 
 def _is_above(content_length: bytes, limit: int) -> bool:

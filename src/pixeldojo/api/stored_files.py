@@ -47,7 +47,7 @@ class StoredFile(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
+class Span:
     """Bytes `start` up to, not including, `end`."""
 
     start: int
@@ -78,7 +78,7 @@ async def send_file(request: Request, file: StoredFile) -> Response:
     }
     if is_known(request, _tag(file)):
         return Response(status_code=304, headers=headers)
-    span = _asked_span(request, file)
+    span = asked_span(request, file)
     if span is not None and span.size_bytes == 0:
         return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{file.size_bytes}"})
     headers["Content-Type"] = file.content_type
@@ -86,7 +86,7 @@ async def send_file(request: Request, file: StoredFile) -> Response:
     if span is not None:
         headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{file.size_bytes}"
     status = 200 if span is None else 206
-    span = span or _Span(0, file.size_bytes)
+    span = span or Span(0, file.size_bytes)
     headers["Content-Length"] = str(span.size_bytes)
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
@@ -113,7 +113,7 @@ def _tag(file: StoredFile) -> str:
     return f'"{file.sha256}"'
 
 
-def _asked_span(request: Request, file: StoredFile) -> _Span | None:
+def asked_span(request: Request, file: StoredFile) -> Span | None:
     """Return the bytes asked for: none when they lie outside the file, None where the whole file is meant.
 
     A Range header that cannot be read, or that names several ranges, means the whole file (RFC 9110, 14.2).
@@ -125,11 +125,11 @@ def _asked_span(request: Request, file: StoredFile) -> _Span | None:
     first, last = (_number(digits) for digits in match.groups())
     size = file.size_bytes
     if first is None:
-        return None if last is None else _Span(max(size - last, 0), size)
+        return None if last is None else Span(max(size - last, 0), size)
     if last is not None and last < first:
         return None
     start = min(first, size)
-    return _Span(start, size if last is None else min(last + 1, size))
+    return Span(start, size if last is None else min(last + 1, size))
 
 
 def _number(digits: str) -> int | None:
