@@ -10,6 +10,8 @@ from fastapi import Request
 from pixeldojo.core.errors import InvalidJson, UnsupportedMediaType
 
 PARSE_IN_THREAD_BYTES = 256 * 1024
+# A body may be long for the media in it, which is text. Small values in such numbers would take thirty times its size.
+MOST_VALUES = 100_000
 _LONGEST_INTEGER = 400
 _SHOWN_CHARACTERS = 60
 
@@ -45,6 +47,9 @@ def _parse(body: bytes) -> dict[str, Any]:
         raise InvalidJson('The body is empty; send a JSON object such as {"prompt": "A sunset"}.')
     if body.startswith(codecs.BOM_UTF8):
         raise InvalidJson("The body begins with a byte order mark (EF BB BF); send plain UTF-8 without it.")
+    # Each value but the first follows one of these. Some stand in texts; none of ours holds nearly so many.
+    if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise InvalidJson(f"The body holds more than {MOST_VALUES:,} values; no input takes nearly as many.")
     try:
         parsed = json.loads(
             body.decode("utf-8"),

@@ -15,7 +15,12 @@ def configure_logs(settings: Settings) -> FilteringBoundLogger:
     if settings.log_format == "json":
         renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
     else:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            pad_event_to=0,
+            # The default shows on a terminal what every variable held: keys, prompts.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     level = getattr(logging, settings.log_level.upper())
     structlog.configure(
         processors=[

@@ -43,9 +43,10 @@ class Database:
     a deadlock, so they must not have effects of their own.
     """
 
-    def __init__(self, reader: AsyncEngine, writer: "_Writer") -> None:
+    def __init__(self, reader: AsyncEngine, writer: "_Writer", scanner: AsyncEngine | None = None) -> None:
         self._reader = reader
         self._writer = writer
+        self._scanner = scanner or reader
 
     @property
     def is_sqlite(self) -> bool:
@@ -62,6 +63,15 @@ class Database:
         async with self._reader.connect() as connection:
             yield connection
 
+    @asynccontextmanager
+    async def scan(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection as `read` does, for queries that look at whole tables, however long that takes.
+
+        SQLite would answer them on the event loop, where nothing else goes on meanwhile; here it does so beside it.
+        """
+        async with self._scanner.connect() as connection:
+            yield connection
+
     async def check(self) -> None:
         """Return when the database answers; raise what went wrong otherwise."""
         async with self.read() as connection:
@@ -71,6 +81,7 @@ class Database:
         """Finish the writes that wait, then close every connection."""
         await self._writer.close()
         await self._reader.dispose()
+        await self._scanner.dispose()
 
 
 def is_away(error: Exception) -> bool:
@@ -90,8 +101,13 @@ def open_database(address: str) -> Database:
         if url.database in {None, "", ":memory:"}:
             raise ConfigurationError("SQLite must keep its data in a file that connections share: sqlite:///path.")
         reader = sqlite_engine(url, begin="BEGIN", pool_size=4, is_read_only=True)
-        return Database(reader, _QueuedWriter(sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1)))
-    engine = create_async_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True, pool_timeout=30)
+        scanner = sqlite_engine(
+            url, begin="BEGIN", pool_size=1, is_read_only=True, connect=sqlite_driver.connect_for_scans
+        )
+        return Database(reader, _QueuedWriter(sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1)), scanner)
+    engine = create_async_engine(
+        url, pool_size=10, max_overflow=10, pool_pre_ping=True, pool_timeout=30, hide_parameters=True
+    )
     reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return Database(reader, _ConcurrentWriter(engine))
 
@@ -129,7 +145,13 @@ def _with_ssl_as_asyncpg_spells_it(url: URL) -> URL:
 
 
 def sqlite_engine(
-    url: URL, *, begin: str, pool_size: int, enforce_foreign_keys: bool = True, is_read_only: bool = False
+    url: URL,
+    *,
+    begin: str,
+    pool_size: int,
+    enforce_foreign_keys: bool = True,
+    is_read_only: bool = False,
+    connect: Callable[..., Awaitable[sqlite_driver.Connection]] = sqlite_driver.connect,
 ) -> AsyncEngine:
     """Return an engine for a SQLite file whose transactions begin with the statement `begin`."""
     engine = create_async_engine(
@@ -137,10 +159,12 @@ def sqlite_engine(
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=60,
+        # Here and below: errors go into the log, and what callers sent does not.
+        hide_parameters=True,
         connect_args={
             "timeout": _SQLITE_BUSY_SECONDS,
             "isolation_level": None,
-            "async_creator_fn": sqlite_driver.connect,
+            "async_creator_fn": connect,
         },
     )
 

@@ -58,7 +58,7 @@ async def migrate(address: str) -> None:
         # Changing a table means rebuilding it there, which enforced foreign keys would not allow.
         engine = sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1, enforce_foreign_keys=False)
     else:
-        engine = create_async_engine(url)
+        engine = create_async_engine(url, hide_parameters=True)
     try:
         async with engine.begin() as connection:
             await _lock(connection)
