@@ -257,15 +257,20 @@ class SubmitStep:
     async def _unanswered(self, job: Job, error: UpstreamError, route: Route) -> Outcome:
         """The upstream may have the work. Repeat only where that is proven harmless."""
         if not route.provider.is_resubmit_safe or job.failures >= _REPEATS:
-            return Ended(await self._claims.fail(job, _UNKNOWN))
+            return Ended(await self._claims.fail(job, _unknown(error.message)))
         return Pause(job, max(_pause_seconds(job.failures + 1), error.retry_after_seconds or 0.0))
 
 
-_UNKNOWN = JobFailure(
-    JobFailureCode.UPSTREAM_UNKNOWN,
-    "The connection to the upstream broke before it answered, so nobody can tell whether it took the job. "
-    "You were not charged; submit again if you still want it.",
-)
+def _unknown(why: str) -> JobFailure:
+    """Return the failure of a job that an upstream may have; `why` is what was heard last."""
+    return JobFailure(
+        JobFailureCode.UPSTREAM_UNKNOWN,
+        f"Nobody can tell whether the upstream took the job ({why.rstrip('.')}). "
+        "You were not charged; submit again if you still want it.",
+    )
+
+
+_UNKNOWN = _unknown("its answer was lost")
 
 
 class _CannotRun(Exception):

@@ -109,6 +109,14 @@ async def test_the_caller_reads_what_the_upstream_said(shop: Workshop, key: ApiK
     assert (await shop.job(job_id)).error_message == "because: rejected_input"
 
 
+async def test_what_was_heard_last_is_told_of_a_submit_that_may_have_been_taken(shop: Workshop, key: ApiKey) -> None:
+    job_id = await shop.submit(key)
+    shop.upstream.to_submit = [refused(UpstreamErrorKind.UNKNOWN)]
+    await shop.carry(job_id)
+    said = (await shop.job(job_id)).error_message or ""
+    assert said.startswith("Nobody can tell whether the upstream took the job (because: unknown). You were not charged")
+
+
 @pytest.mark.parametrize("kind", [UpstreamErrorKind.REJECTED_INPUT, UpstreamErrorKind.REFUSED_CONTENT])
 async def test_what_one_upstream_refuses_for_good_is_not_tried_on_the_next(
     shop: Workshop, live: ApiKey, kind: UpstreamErrorKind
