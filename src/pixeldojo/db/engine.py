@@ -102,7 +102,7 @@ def open_database(address: str) -> Database:
             raise ConfigurationError("SQLite must keep its data in a file that connections share: sqlite:///path.")
         reader = sqlite_engine(url, begin="BEGIN", pool_size=4, is_read_only=True)
         scanner = sqlite_engine(
-            url, begin="BEGIN", pool_size=1, is_read_only=True, connect=sqlite_driver.connect_for_scans
+            url, begin="BEGIN", pool_size=2, is_read_only=True, connect=sqlite_driver.connect_for_scans
         )
         return Database(reader, _QueuedWriter(sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1)), scanner)
     engine = create_async_engine(

@@ -3,21 +3,29 @@
 The usual asynchronous driver hands every call to a thread of its own. A statement takes some 20 µs, the hand-over
 ten times that, and under load each hop may wait for the interpreter lock: measured, a submit took 36 ms instead of 3.
 So: `BEGIN IMMEDIATE` (waits for another process) and `COMMIT` (waits for the disk) run in a thread, all else here.
-SQLAlchemy asks for such a connection through its `async_creator_fn`.
+Questions that look at whole tables have connections of their own, on which everything runs in a thread.
+SQLAlchemy asks for a connection through its `async_creator_fn`.
 """
 
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 _Parameters = Sequence[Any] | dict[str, Any]
+_Answer = TypeVar("_Answer")
 
 
 async def connect(*arguments: Any, **options: Any) -> "Connection":
     """Open a database; the arguments are those of `sqlite3.connect`."""
     options["check_same_thread"] = False  # used by one task at a time, from whichever thread that needs
     return Connection(await asyncio.to_thread(sqlite3.connect, *arguments, **options))
+
+
+async def connect_for_scans(*arguments: Any, **options: Any) -> "ScanConnection":
+    """Open a database for questions that take long; the arguments are those of `sqlite3.connect`."""
+    options["check_same_thread"] = False  # as above
+    return ScanConnection(await asyncio.to_thread(sqlite3.connect, *arguments, **options))
 
 
 class Cursor:
@@ -118,3 +126,37 @@ class Connection:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+class ScanCursor(Cursor):
+    """A cursor that works in a thread, so that the event loop goes on meanwhile."""
+
+    async def execute(self, operation: str, parameters: _Parameters = ()) -> Self:
+        await self._in_thread(lambda: self._cursor.execute(operation, parameters))
+        return self
+
+    async def fetchone(self) -> Any:
+        return await self._in_thread(self._cursor.fetchone)
+
+    async def fetchmany(self, size: int | None = None) -> list[Any]:
+        return await self._in_thread(lambda: self._cursor.fetchmany(size or self.arraysize))
+
+    async def fetchall(self) -> list[Any]:
+        return await self._in_thread(self._cursor.fetchall)
+
+    async def _in_thread(self, work: Callable[[], _Answer]) -> _Answer:
+        running = asyncio.ensure_future(asyncio.to_thread(work))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            # Whoever asked is gone, but the thread is not: closing would wait for the answer, with the event loop.
+            self._connection.interrupt()
+            await asyncio.gather(running, return_exceptions=True)
+            raise
+
+
+class ScanConnection(Connection):
+    """A connection whose cursors work in a thread."""
+
+    def cursor(self) -> ScanCursor:
+        return ScanCursor(self._conn)

@@ -121,7 +121,7 @@ class LedgerAudit:
 
     async def extent(self) -> Extent:
         """Count what will be looked at."""
-        async with self._database.read() as connection:
+        async with self._database.scan() as connection:
             counts = [
                 (await connection.execute(select(func.count()).select_from(table))).scalar_one()
                 for table in (balances, entries, jobs)
@@ -130,6 +130,6 @@ class LedgerAudit:
 
     async def faults(self) -> AsyncIterator[str]:
         """Yield a sentence for each row that is wrong; none when everything agrees."""
-        async with self._database.read() as connection:
+        async with self._database.scan() as connection:
             async for fault in find_faults(connection, (*LEDGER_CHECKS, *JOB_CHECKS)):
                 yield fault

@@ -51,7 +51,7 @@ class UsageService:
         since = after or _earlier(until, _USUAL_SPAN)
         if until - since > LONGEST_SPAN:
             raise _refused("created_after", f"must lie at most {LONGEST_SPAN.days} days before created_before")
-        async with self._database.read() as connection:
+        async with self._database.scan() as connection:
             rows = await store.usage(
                 connection,
                 account_id,
