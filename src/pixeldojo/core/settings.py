@@ -262,6 +262,17 @@ class Settings(BaseSettings):
         is_address = (field.field_name or "").endswith(("_base_url", "_jwks_url"))
         return cls._strip_slash(value) if is_address and isinstance(value, str) else value
 
+    @field_validator("*")
+    @classmethod
+    def _trim_credentials(cls, value: object, field: ValidationInfo) -> object:
+        """Take off the line end that files of keys have; a key that no header can carry stops the start, not a job."""
+        if not isinstance(value, SecretStr) or cls.model_fields[field.field_name or ""].alias is None:
+            return value
+        key = value.get_secret_value().strip()
+        if not key.isascii() or not key.isprintable():
+            raise ValueError("must be the key as its service shows it, in one line of ASCII characters")
+        return SecretStr(key)
+
     @field_validator("public_url")
     @classmethod
     def _strip_slash(cls, value: str | None) -> str | None:

@@ -128,6 +128,26 @@ def test_a_value_that_cannot_be_used_is_named_with_the_reason(name: str, monkeyp
     assert reason in line
 
 
+@pytest.mark.parametrize("value", ["id:secret\r\n", " id:secret", "id:secret\t"])
+def test_the_blanks_around_a_credential_are_not_part_of_it(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAL_KEY", value)
+
+    key = read_settings().fal_key
+    assert key is not None
+    assert key.get_secret_value() == "id:secret"
+
+
+@pytest.mark.parametrize("value", ["id:se\ncret", "id:se\x7fcret", "id:sécret"])
+def test_a_credential_that_no_header_can_carry_stops_the_start_and_is_not_shown(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAL_KEY", value)
+
+    with pytest.raises(ConfigurationError, match="FAL_KEY: must be the key as its service shows it") as caught:
+        read_settings()
+    assert "cret" not in str(caught.value)
+
+
 def test_all_values_that_cannot_be_used_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, (value, _) in BAD_VALUES.items():
         monkeypatch.setenv(f"PIXELDOJO_{name}", value)
