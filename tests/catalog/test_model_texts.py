@@ -151,9 +151,9 @@ def _option(model: Model, name: str, text: str) -> JsonValue:
 @every_model
 def test_rules_and_aliases_are_told(model: Model) -> None:
     found = sections(model_text(model, FACTS))
-    rules = found.get("Rules between parameters", [])
+    rules = found.get("Rules", [])
     assert rules == [f"- {sentence}" for sentence in rule_sentences(model)]
-    assert len(rules) == len(model.rules)
+    assert len(rules) == len(model.rules) + len(model.lengths)
     parameters = told(found["Parameters"])
     also = {alias: name for name, (_, words) in parameters.items() for alias in _also(words)}
     assert also == aliases(model.parameters)
@@ -196,6 +196,9 @@ RULES = {
         "width x height is 655360 to 8294400 pixels in all, the longer side at most 3 times the other.",
     ),
     ("seedream-4", "Together, the items of image_urls and num_outputs come to 1 to 15."),
+    ("kling-motion-control", "video_url must be 3 to 30 seconds long."),
+    ("kling-motion-control", 'When character_orientation is "image", video_url must be at most 10 seconds long.'),
+    ("seedance-2-reference", "Each item of audio_urls must be at most 15 seconds long."),
 }
 
 

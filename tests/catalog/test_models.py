@@ -148,6 +148,19 @@ def test_whatever_is_not_refused_can_be_served(request_: Request) -> None:
 
 
 @every_model
+def test_no_clip_or_sound_passes_that_every_upstream_would_refuse_for_its_length(model: Model) -> None:
+    """Otherwise it would work on the sandbox and fail in live mode."""
+    for parameter in model.media_parameters:
+        takers = [one for one in model.upstreams if not (one.when and parameter.name in one.when.absent)]
+        limits = [one.limits.get(parameter.name) for one in takers if parameter.name not in one.lacks]
+        most = [limit.maximum_seconds for limit in limits if limit and limit.maximum_seconds is not None]
+        if takers and len(most) == len(limits):
+            longest = [one.maximum for one in model.lengths if one.of == parameter.name and one.maximum is not None]
+            assert longest, parameter.name
+            assert min(longest) <= max(most), parameter.name
+
+
+@every_model
 def test_a_property_says_type_description_and_limits(model: Model) -> None:
     properties = model.request_schema["properties"]
     assert isinstance(properties, dict)

@@ -155,7 +155,9 @@ def _limit(kind: ValidationErrorKind, owner: Parameter, instance: object) -> str
 
 def _not_listed(owner: Parameter, instance: object) -> str:
     options = owner.enum or ()
-    hint = nearest(instance, [str(option) for option in options], 0.75) if isinstance(instance, str) else ""
+    # Of ratios, the one that is spelled most alike is seldom the nearest: 16:10 looks like 1:1.
+    is_word = isinstance(instance, str) and ":" not in instance
+    hint = nearest(str(instance), [str(option) for option in options], 0.75) if is_word else ""
     listed = either(options[:_LISTED_MAXIMUM]) if len(options) <= _LISTED_MAXIMUM else f"one of {len(options)} values"
     return f"must be {listed}, not {quoted(instance)}{hint or '.'}"
 

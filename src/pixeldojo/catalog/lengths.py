@@ -21,12 +21,13 @@ _UNDER_SECONDS: Final = 0.1
 def length_breach(model: Model, given: JsonObject, files: Sequence[Source]) -> str | None:
     """Return which file is shorter or longer than the model takes, and what would be right; None where none is."""
     for limit in _applying(model, given):
-        for file in files:
-            if file.parameter == limit.of and file.duration_seconds is not None:
-                seconds = file.duration_seconds
-                if not _least(limit) - _UNDER_SECONDS <= seconds <= _most(limit, seconds) + _OVER_SECONDS:
-                    when = f" when {describe(limit.when, model.lists)}" if limit.when else ""
-                    return f"{limit.of}: it is {seconds:.1f} seconds long, and must be {_range(limit)}{when}."
+        for place, file in enumerate(file for file in files if file.parameter == limit.of):
+            seconds = file.duration_seconds
+            if seconds is None or _least(limit) - _UNDER_SECONDS <= seconds <= _most(limit, seconds) + _OVER_SECONDS:
+                continue
+            where = f"{limit.of}[{place}]" if limit.of in model.lists else limit.of
+            when = f" when {describe(limit.when, model.lists)}" if limit.when else ""
+            return f"{where}: it is {seconds:.1f} seconds long, and must be {seconds_range(limit)}{when}."
     return None
 
 
@@ -36,6 +37,15 @@ def longest_seconds(model: Model, given: JsonObject) -> Decimal | None:
     source = next((name for name in follow if name in given), None)
     most = [limit.maximum for limit in _applying(model, given) if limit.of == source and limit.maximum is not None]
     return Decimal(str(min(most))) if most else None
+
+
+def seconds_range(limit: LengthLimit) -> str:
+    """Return what is allowed in words: `3 to 30 seconds`."""
+    if limit.maximum is None:
+        return f"at least {limit.minimum:g} seconds"
+    if limit.minimum is None:
+        return f"at most {limit.maximum:g} seconds"
+    return f"{limit.minimum:g} to {limit.maximum:g} seconds"
 
 
 def _applying(model: Model, given: JsonObject) -> Sequence[LengthLimit]:
@@ -48,11 +58,3 @@ def _least(limit: LengthLimit) -> float:
 
 def _most(limit: LengthLimit, seconds: float) -> float:
     return seconds if limit.maximum is None else limit.maximum
-
-
-def _range(limit: LengthLimit) -> str:
-    if limit.maximum is None:
-        return f"at least {limit.minimum:g} seconds"
-    if limit.minimum is None:
-        return f"at most {limit.maximum:g} seconds"
-    return f"{limit.minimum:g} to {limit.maximum:g} seconds"

@@ -5,6 +5,7 @@ family into a model to `family`, what the tables mean to `schema`, whether they 
 what was found sound to `compiled`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -39,6 +40,11 @@ from pixeldojo.core.output_facts import MediaRole, OutputFacts
 
 IMAGE_TIMEOUT_SECONDS: Final = 600
 OTHER_TIMEOUT_SECONDS: Final = 1800
+_WORD: Final = re.compile(r"[a-z]+|[0-9][0-9.]*")
+# Fewer letters stand in the name of almost any model.
+_TELLING_CHARACTERS: Final = 3
+_MISSPELT: Final = 0.75
+_LONGEST_COMPARED: Final = 80
 
 
 class ModelFile(FileTable):
@@ -84,9 +90,26 @@ class Catalog:
         raise NotFound(f"There is no model of that id.{hint} GET /api/v1/models lists them all.")
 
     def nearest(self, model_id: str) -> str | None:
-        """Return the id of the model that somebody may have meant, by its name or by an id much like it, or None."""
-        named = (model.id for model in self.models if model.name.casefold() == model_id.casefold())
-        return next(named, None) or near_word(model_id, [model.id for model in self.models], 0.5)
+        """Return the id of the model that somebody may have meant, or None.
+
+        That is the model of this name, else the most alike of those whose id or name holds every word given, else an
+        id that is nearly spelled so. Programs run what they are told here, so a far guess is worse than none.
+        """
+        asked = model_id[:_LONGEST_COMPARED].casefold()
+        words, name = [_squeezed(word) for word in _WORD.findall(asked)], _squeezed(asked)
+        named = [model.id for model in self.models if _squeezed(model.name) == name]
+        if not named and max(map(len, words), default=0) >= _TELLING_CHARACTERS:
+            named = [model.id for model in self.models if all(word in _told(model) for word in words)]
+        return near_word(asked, named, 0) or near_word(asked, [model.id for model in self.models], _MISSPELT)
+
+
+def _squeezed(text: str) -> str:
+    """Return the letters and figures of a text, for comparing names that are written in several ways."""
+    return "".join(filter(str.isalnum, text.casefold()))
+
+
+def _told(model: Model) -> str:
+    return f"{_squeezed(model.id)} {_squeezed(model.name)}"
 
 
 def load_catalog(

@@ -33,7 +33,7 @@ def model_text(model: Model, facts: ServerFacts) -> str:
         _opening(model, facts),
         _section("Price", _price(model)),
         _section("Parameters", _parameters(model)),
-        _section("Rules between parameters", [f"- {sentence}" for sentence in rule_sentences(model)]),
+        _section("Rules", [f"- {sentence}" for sentence in rule_sentences(model)]),
         _section("Example", _example(model, facts)),
         _section("Links", _links(model, facts)),
     ]

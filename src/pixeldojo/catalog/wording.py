@@ -1,4 +1,4 @@
-"""What is enforced and charged, in words: limits of a parameter, rules between parameters, the price table.
+"""What is enforced and charged, in words: limits of a parameter, rules between parameters, lengths, the price table.
 
 Owns sentences for people and programs that read instead of parse. Leaves saying how an input breaks a rule to
 `rules` and `breaches`, and arithmetic on prices to `price`.
@@ -11,6 +11,7 @@ from typing import Final, assert_never
 
 from pixeldojo.catalog.conditions import Scalar, describe, either, joined
 from pixeldojo.catalog.inputs import read_input
+from pixeldojo.catalog.lengths import seconds_range
 from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.price import quote_price
 from pixeldojo.catalog.price_rules import (
@@ -32,7 +33,7 @@ from pixeldojo.catalog.rules import (
     breaches,
     names,
 )
-from pixeldojo.catalog.schema import Model
+from pixeldojo.catalog.schema import LengthLimit, Model
 from pixeldojo.core.money import MILLICREDITS_PER_CREDIT, credits_text
 
 _KINDS: Final = {"image": "an image", "video": "a video", "audio": "an audio file", "model3d": "a 3D model"}
@@ -63,8 +64,9 @@ def parameter_facts(parameter: Parameter) -> tuple[str, ...]:
 
 
 def rule_sentences(model: Model) -> tuple[str, ...]:
-    """Return every rule between parameters as an instruction, in the order of the model's file."""
-    return tuple(_rule(model, rule) + (f": {rule.because}." if rule.because else ".") for rule in model.rules)
+    """Return every rule between parameters as an instruction, then how long clips and sounds may be; as in the file."""
+    rules = (_rule(model, rule) + (f": {rule.because}." if rule.because else ".") for rule in model.rules)
+    return (*rules, *(_length(model, limit) for limit in model.lengths))
 
 
 def price_table(model: Model) -> PriceTable:
@@ -158,6 +160,12 @@ def _counted(model: Model, name: str) -> str:
     if parameter.is_array:
         return f"the items of {name}"
     return name if parameter.type in {"integer", "number"} else f"one for {name}"
+
+
+def _length(model: Model, limit: LengthLimit) -> str:
+    circumstance = f"When {describe(limit.when, model.lists)}, " if limit.when else ""
+    each = f"{'each' if circumstance else 'Each'} item of " if limit.of in model.lists else ""
+    return f"{circumstance}{each}{limit.of} must be {seconds_range(limit)} long."
 
 
 def _demands(rule: WhenRule) -> Iterator[str]:

@@ -115,6 +115,13 @@ def test_every_breach_is_listed_with_what_was_given_and_what_would_be_right(cata
     }
 
 
+def test_of_ratios_none_is_named_as_near(catalog: Catalog) -> None:
+    assert (
+        "mean"
+        not in breaches_of(catalog.find("flux-1.1-pro"), {"prompt": "x", "aspect_ratio": "16:10"})["aspect_ratio"]
+    )
+
+
 def test_the_message_gives_the_first_breach_and_counts_the_others(catalog: Catalog) -> None:
     with pytest.raises(ValidationError) as caught:
         read_input(catalog.find("flux-1.1-pro"), {"seed": 0.5, "prompt": 3})

@@ -50,3 +50,12 @@ def test_a_file_outside_is_refused_with_the_limits(
         assert length_breach(model, read, [File("image_url", None), File(name, seconds)]) == said
     for seconds in taken:
         assert length_breach(model, read, [File(name, seconds)]) is None
+
+
+def test_of_several_files_the_one_outside_is_named(catalog: Catalog) -> None:
+    model = catalog.find("seedance-2-reference")
+    sounds = ["https://e.com/a.mp3", "https://e.com/b.mp3"]
+    read = read_input(model, {**model.example, "image_urls": ["https://e.com/a.png"], "audio_urls": sounds})
+    files = [File("image_urls", None), File("audio_urls", 9.0, "audio"), File("audio_urls", 16.0, "audio")]
+    said = "audio_urls[1]: it is 16.0 seconds long, and must be at most 15 seconds."
+    assert length_breach(model, read, files) == said

@@ -383,6 +383,24 @@ def test_an_unknown_model_names_the_nearest_and_the_list(catalog: Catalog) -> No
 
 
 @pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("VEO 3.1 Fast", "veo-3.1-fast"),
+        ("grok-imagine-video", "xai-video"),
+        ("flux pro 1.1", "flux-1.1-pro"),
+        ("veo3.1", "veo-3.1-lite"),
+        ("nanobanana2", "nano-banana-2"),
+        ("qwen-image", "qwen-image-max"),
+        ("seedance-2", "seedance-2-high"),
+        ("omnihumn", "omnihuman"),
+        *((elsewhere, None) for elsewhere in ("sora-2", "luma", "minimax", "recraft-v3", "api-keys", "2", "x", "")),
+    ],
+)
+def test_what_is_named_instead_speaks_of_what_was_asked_for(catalog: Catalog, asked: str, meant: str | None) -> None:
+    assert catalog.nearest(asked) == meant
+
+
+@pytest.mark.parametrize(
     ("limit", "reason"),
     [
         ('of = "clip"\nmaximum = 3', 'lengths[0].of: no parameter is named "clip"'),
