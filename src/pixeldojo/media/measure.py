@@ -19,6 +19,7 @@ from pixeldojo.media.facts import MediaFacts, UnreadableMedia
 from pixeldojo.media.media_file import opened
 from pixeldojo.media.sniff import HEAD_BYTES, MATROSKA, is_mp3, sniff
 from pixeldojo.media.video_source import open_video
+from pixeldojo.media.whole import is_whole
 
 MOST_IMAGE_PIXELS = 100_000_000
 
@@ -44,8 +45,12 @@ _DECODERS: Mapping[str, str] = {
 }
 
 
-def measure_file(path: Path) -> MediaFacts:
+def measure_file(path: Path, *, decodes: bool = True) -> MediaFacts:
     """Measure a file.
+
+    Args:
+        path: The file.
+        decodes: Whether every image is decoded. Otherwise one that is whole by its structure is not.
 
     Raises:
         UnreadableMedia: if it is broken, cut short, too large to decode, or not media we know.
@@ -54,7 +59,7 @@ def measure_file(path: Path) -> MediaFacts:
         content_type = sniff(file.read(HEAD_BYTES))
     match content_type.partition("/")[0]:
         case "image":
-            return _measure_image(path, content_type)
+            return _measure_image(path, content_type, decodes=decodes)
         case "video":
             return _measure_video(path, content_type)
         case "audio":
@@ -62,16 +67,20 @@ def measure_file(path: Path) -> MediaFacts:
     return _measure_model(path, content_type)
 
 
-def _measure_image(path: Path, content_type: str) -> MediaFacts:
+def _measure_image(path: Path, content_type: str, *, decodes: bool) -> MediaFacts:
     try:
         with warnings.catch_warnings():
             # Pillow warns from 89 megapixels; the limit here is a little higher and is checked below.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path, formats=(_DECODERS[content_type],)) as image:
                 _refuse_huge(image.width, image.height)
-                image.load()
+                is_decoded = decodes or not is_whole(path, content_type)
+                if is_decoded:
+                    image.load()
                 width, height = image.size
-                if image.getexif().get(_ORIENTATION_TAG) in _TURNED:
+                # Asked for what a PNG says of itself, the library decodes it.
+                is_plain = content_type == "image/png" and not is_decoded
+                if not is_plain and image.getexif().get(_ORIENTATION_TAG) in _TURNED:
                     width, height = height, width
     except Image.DecompressionBombError as error:
         raise UnreadableMedia(

@@ -17,3 +17,14 @@ def probe_media(path: Path) -> MediaFacts:
     from pixeldojo.media.measure import measure_file  # noqa: PLC0415 (the module says why)
 
     return measure_file(path)
+
+
+def probe_output(path: Path) -> MediaFacts:
+    """Measure a file of an upstream: as `probe_media`, but an image that is whole by its structure is not decoded.
+
+    Raises:
+        UnreadableMedia: if it is broken, cut short, too large to decode, or not media we know.
+    """
+    from pixeldojo.media.measure import measure_file  # noqa: PLC0415 (the module says why)
+
+    return measure_file(path, decodes=False)

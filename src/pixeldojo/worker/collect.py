@@ -95,7 +95,7 @@ class CollectStep:
 
     async def _keep(self, job: Job, expected: str, output: OutputFile, position: int, folder: Path) -> Asset:
         path, sha256 = await self._on_disk(output, folder / str(position))
-        facts = await self._files.measure(path)
+        facts = await self._files.measure_output(path)
         if facts.kind != expected:
             raise UnreadableMedia(f"it is {facts.content_type}, and this model makes {expected}")
         asset = _describe(job, facts, position, sha256, self._clock)

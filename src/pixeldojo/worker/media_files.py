@@ -11,7 +11,7 @@ from pathlib import Path
 from pixeldojo.blobs import Blobs
 from pixeldojo.media.facts import MediaFacts
 from pixeldojo.media.pool import MediaPool
-from pixeldojo.media.probe import probe_media
+from pixeldojo.media.probe import probe_media, probe_output
 from pixeldojo.net.fetch import Fetcher
 
 _MEASURE_SECONDS = 60.0
@@ -63,6 +63,14 @@ class MediaFiles:
             UnreadableMedia: if it is broken, unknown or too large to decode.
         """
         return await self._pool.run(probe_media, path, timeout_seconds=_MEASURE_SECONDS)
+
+    async def measure_output(self, path: Path) -> MediaFacts:
+        """Say in a media process what a file of an upstream is; an image is decoded only where it has to be.
+
+        Raises:
+            UnreadableMedia: if it is broken, unknown or too large to decode.
+        """
+        return await self._pool.run(probe_output, path, timeout_seconds=_MEASURE_SECONDS)
 
     async def digest(self, path: Path) -> str:
         """Return the SHA-256 of a file."""
