@@ -104,7 +104,7 @@ def test_commands_before_the_first_start(tmp_path: Path) -> None:
     early = _command(data_dir, "keys", "create", "--name", "x")
     assert early.returncode == 1
     assert "pixeldojo-server migrate" in early.stderr
-    assert "revision none to 0003" in _command(data_dir, "migrate").stdout
+    assert "revision none to 0004" in _command(data_dir, "migrate").stdout
     assert "up to date" in _command(data_dir, "migrate").stdout
     assert _command(data_dir, "keys", "create", "--name", "x").stdout.startswith("pd_test_")
     assert "All is well" in _command(data_dir, "doctor").stdout

@@ -180,9 +180,12 @@ jobs = Table(
     Column("completed_at", UtcTime),
     Column("expires_at", UtcTime, nullable=False),
     Column("purged_at", UtcTime),
+    # The `X-Request-Id` that the caller saw.
+    Column("request_id", _Id),
     CheckConstraint("status IN ('pending', 'processing', 'completed', 'failed')", name="status"),
     CheckConstraint("mode IN ('test', 'live')", name="mode"),
     Index(None, "account_id", "id"),
+    _partial_index("ix_jobs_kept", "account_id", "mode", "id", where="purged_at IS NULL"),
     _partial_index("ix_jobs_due", "next_step_at", where="step <> 'ended'"),
     _partial_index("ix_jobs_lease_owner", "lease_owner", where="lease_owner IS NOT NULL"),
     _partial_index(
@@ -285,7 +288,7 @@ deliveries = Table(
     Column("delivered_at", UtcTime),
     Column("expires_at", UtcTime, nullable=False),
     CheckConstraint("status IN ('pending', 'delivered', 'failed')", name="status"),
-    Index(None, "account_id", "id"),
+    _partial_index("ix_deliveries_kept", "account_id", "id", where="body <> ''"),
     _partial_index("ix_deliveries_due", "next_attempt_at", where="status = 'pending'"),
 )
 

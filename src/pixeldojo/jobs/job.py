@@ -35,6 +35,7 @@ class Job:
         operation: The upstream's handle, once it accepted.
         quote: The price snapshot taken at submit; `quoted` is its amount, which is held.
         cost: What was captured; None until the job ended.
+        request_id: The `X-Request-Id` of the answer that accepted it; None for jobs of before these were kept.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Job:
     expires_at: datetime
     purged_at: datetime | None
     waits_for: str | None = None
+    request_id: str | None = None
 
     @property
     def shown_cost(self) -> int:
@@ -93,6 +95,7 @@ class JobRequest:
         timeout_seconds: How long the upstream may take before the job fails with `timeout`.
         idempotency_key: The caller's key for this request, if given.
         fingerprint: What must be equal for a repeated idempotency key: SHA-256 over model, input, webhook.
+        request_id: What the caller sees as `X-Request-Id`, and the log has on every line about the job.
     """
 
     key: ApiKey
@@ -106,6 +109,7 @@ class JobRequest:
     timeout_seconds: float
     idempotency_key: str | None
     fingerprint: str
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

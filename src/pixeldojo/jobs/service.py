@@ -361,4 +361,5 @@ def _new_row(
         "quoted": request.quoted,
         "created_at": now,
         "expires_at": expires_at,
+        "request_id": request.request_id,
     }

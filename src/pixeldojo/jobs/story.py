@@ -67,7 +67,8 @@ class JobStories:
 
 
 def _of_the_job(job: Job) -> Iterator[Moment]:
-    yield Moment(job.created_at, f"accepted: {job.model_id}, {job.mode} mode, key {job.key_id}")
+    asked = "" if job.request_id is None else f", request {job.request_id}"
+    yield Moment(job.created_at, f"accepted: {job.model_id}, {job.mode} mode, key {job.key_id}{asked}")
     if job.cancel_requested_at is not None:
         yield Moment(job.cancel_requested_at, "the caller wished to cancel")
     if job.completed_at is not None:
