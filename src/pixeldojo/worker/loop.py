@@ -13,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from pixeldojo.core.clock import Clock
 from pixeldojo.core.errors import JobFailure, JobFailureCode
-from pixeldojo.engine import Engine
+from pixeldojo.engine import Engine, Hint
 from pixeldojo.jobs.claims import JobClaims, LeaseLost
 from pixeldojo.jobs.job import Job
 from pixeldojo.jobs.states import Step
@@ -83,7 +83,10 @@ class Worker:
         if job_id in self._carried:
             self._carried[job_id].is_hinted = True
             return
-        if self._is_stopping or self._waiting_count >= _WAITING_LIMIT:
+        if self._is_stopping:
+            await self._leave_to_others(job_id)
+            return
+        if self._waiting_count >= _WAITING_LIMIT:
             return
         self._waiting_count += 1
         try:
@@ -101,6 +104,7 @@ class Worker:
 
     async def _claim(self, job_id: str) -> bool:
         if self._is_stopping:
+            await self._leave_to_others(job_id)
             return False
         job = await self._claims.claim(job_id, self._owner, self._lease_seconds)
         if job is None or job_id in self._carried:
@@ -122,13 +126,25 @@ class Worker:
                 continue
             self._compare(before, ours)
 
+    def take_no_more(self) -> None:
+        """Leave every hint from now on to other workers, those that wait for a slot too.
+
+        Call it once the engine receives no more: a hint left to others must not come back.
+        """
+        self._is_stopping = True
+        for _ in range(self._waiting_count):
+            self._slots.release()
+
+    async def _leave_to_others(self, job_id: str) -> None:
+        await self._engine.announce(Hint.JOB, job_id)
+
     async def stop(self, seconds: float) -> None:
         """Take nothing more in, let submits under way finish for that many seconds, and give every job back.
 
         Jobs that only wait go back at once, and what another worker can do again after a moment, so that others need
         not wait for the submits.
         """
-        self._is_stopping = True
+        self.take_no_more()
         carried = dict(self._carried)
         waiting = {job_id for job_id, it in carried.items() if it.is_waiting}
         repeatable = {job_id for job_id, it in carried.items() if it.step not in _ONLY_ONCE} - waiting

@@ -61,7 +61,11 @@ class WorkerTeam:
         sweep.cancel()
         warm_up.cancel()
         try:
-            await self._engine.stop_receiving()
+            # A hint that waits for a free slot would hold up the giving back of those that are taken.
+            receiving = asyncio.create_task(self._engine.stop_receiving())
+            await asyncio.sleep(0)
+            self._worker.take_no_more()
+            await receiving
             await asyncio.gather(self._worker.stop(seconds), self._deliverer.stop(seconds))
         finally:
             # Until here: the calls under way need their leases.
