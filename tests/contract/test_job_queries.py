@@ -14,6 +14,7 @@ from pixeldojo.accounts.keys import ApiKey
 from pixeldojo.db.tables import metadata
 from pixeldojo.jobs.job import JobFilter
 from pixeldojo.jobs.states import Step
+from pixeldojo.webhooks.store import DeliveryFilter
 
 
 @pytest.fixture
@@ -109,6 +110,36 @@ def asked() -> Iterator[list[tuple[str, Sequence[object]]]]:
     event.remove(Engine, "before_cursor_execute", note)
 
 
+async def plan(connection: AsyncConnection, statement: str, parameters: Sequence[object]) -> str:
+    """Return how the database would go about it."""
+    if connection.dialect.name == "sqlite":
+        explained = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        return "\n".join(row.detail for row in explained)
+    # A few rows are quicker read than looked up; the question is whether they could be.
+    await connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    return "\n".join((await connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)).scalars())
+
+
+async def test_lists_pass_over_what_is_over_by_an_index(
+    stores: Stores, key: ApiKey, asked: list[tuple[str, Sequence[object]]]
+) -> None:
+    """Rows stay for the ledger: an account that had a million jobs must not pay for them whenever it lists its last."""
+    for _ in range(20):
+        await stores.at(key, Step.ENDED, webhook_url=HOOK)
+    stores.clock.advance(25 * 3_600)
+    assert await stores.ending.purge_expired(100) == 20
+    if not stores.database.is_sqlite:
+        await stores.database.write(lambda connection: connection.exec_driver_sql("ANALYZE jobs, deliveries"))
+    asked.clear()
+    assert await stores.jobs.list_page(key, JobFilter()) == ([], None)
+    assert await stores.webhooks.list_page(key.account_id, key.mode, DeliveryFilter(20)) == ([], None)
+
+    questions = [(statement, parameters) for statement, parameters in asked if "WHERE" in statement]
+    for (statement, parameters), index in zip(questions, ("ix_jobs_kept", "ix_deliveries_kept"), strict=True):
+        found = await stores.database.write(partial(plan, statement=statement, parameters=parameters))
+        assert index in found
+
+
 async def test_the_questions_asked_all_the_time_are_answered_by_an_index(
     stores: Stores, key: ApiKey, asked: list[tuple[str, Sequence[object]]]
 ) -> None:
@@ -123,14 +154,6 @@ async def test_the_questions_asked_all_the_time_are_answered_by_an_index(
     await stores.ending.purge_expired(10)
     await stores.ending.forget_answers()
     questions = [(statement, parameters) for statement, parameters in asked if "WHERE" in statement]
-
-    async def plan(connection: AsyncConnection, statement: str, parameters: Sequence[object]) -> str:
-        if stores.database.is_sqlite:
-            explained = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-            return "\n".join(row.detail for row in explained)
-        # A few rows are quicker read than looked up; the question is whether they could be.
-        await connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-        return "\n".join((await connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)).scalars())
 
     plans = {
         statement: await stores.database.write(partial(plan, statement=statement, parameters=parameters))
