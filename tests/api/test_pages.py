@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Final
 
 import pytest
 from tests.api.asgi import Client, Reply
-from tests.api.dojo import Dojo
+from tests.api.dojo import Caller, Dojo
 from tests.stores import BASE_URL, Stores
 
 from pixeldojo.catalog.load import Catalog, load_catalog
@@ -18,6 +19,7 @@ from pixeldojo.catalog.wording import price_table, rule_sentences
 from pixeldojo.core.settings import read_settings
 
 LARGEST_PAGE: Final = 30_000
+SINGLE_PAGES: Final = ("/api-platform/documentation", "/api-platform/api-keys", "/api-platform/flux-2-pro")
 _VOID: Final = frozenset({"meta", "link", "br", "img", "input"})
 _MARKUP: Final = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&amp;"
 
@@ -112,21 +114,21 @@ async def test_every_model_has_a_page_that_says_all_there_is_and_needs_no_script
 
 
 async def test_every_link_leads_somewhere_on_this_server(reader: Client) -> None:
-    waiting, seen = {"/api-platform", "/api-platform/documentation", "/api-platform/flux-2-pro"}, set[str]()
+    waiting, seen = {"/api-platform", *SINGLE_PAGES}, set[str]()
     while waiting:
         address = waiting.pop()
         seen.add(address)
         reply = await reader.get(address.partition("#")[0])
         assert reply.status == 200, address
         # One model's page is like another's.
-        if address in {"/api-platform", "/api-platform/documentation", "/api-platform/flux-2-pro"}:
+        if address in {"/api-platform", *SINGLE_PAGES}:
             found = {one for one in read_page(reply).addresses() if not one.startswith(("data:", "#"))}
             assert all(one.startswith("/") and not one.startswith("//") for one in found), found
             waiting |= {one for one in found if "/api-platform/" not in one or "files" in one} - seen
     assert any("swagger-ui-bundle.js" in address for address in seen)
 
 
-@pytest.mark.parametrize("address", ["/api-platform", "/api-platform/flux-2-pro", "/api-platform/documentation"])
+@pytest.mark.parametrize("address", ["/api-platform", *SINGLE_PAGES])
 async def test_a_page_is_made_once_and_not_sent_again_to_who_has_it(reader: Client, address: str) -> None:
     first = await reader.get(address)
     tag = first.header("etag") or ""
@@ -181,6 +183,21 @@ async def test_no_other_file_is(reader: Client, name: str) -> None:
     assert reply.status == 404
 
 
+async def test_the_bare_address_leads_to_the_list(reader: Client) -> None:
+    for reply in (await reader.get("/"), await reader.head("/")):
+        assert (reply.status, reply.header("location")) == (307, "/api-platform")
+
+
+async def test_the_page_on_keys_shows_a_request_that_makes_one(dojo: Dojo, reader: Client, caller: Caller) -> None:
+    page = read_page(await reader.get("/api-platform/api-keys"))
+    operators, callers = page.programs["bash"].split("curl ")
+    assert operators == "pixeldojo-server keys create --name my-app"
+    words = shlex.split(callers.replace("\\\n", " "))
+    assert words[:3] == ["-X", "POST", f"{BASE_URL}/api/v1/keys"]
+    made = await caller.post("/api/v1/keys", json.loads(words[words.index("-d") + 1]))
+    assert made.status == 201, made.body
+
+
 async def test_an_unknown_model_has_a_page_that_names_the_nearest(reader: Client) -> None:
     reply = await reader.get("/api-platform/flux-1.1-prp")
     page = read_page(reply)
@@ -208,8 +225,9 @@ async def test_pages_count_against_the_limit_of_the_address(reader: Client) -> N
 
 async def test_behind_a_path_every_link_begins_with_it(stores: Stores, catalog: Catalog) -> None:
     dojo = Dojo(stores, catalog, read_settings(public_url=f"{BASE_URL}/tools/pixeldojo"))
-    reply = await Client(dojo.app, lambda _reply: None).get("/api-platform/p-image-edit")
-    page = read_page(reply)
+    reader = Client(dojo.app, lambda _reply: None)
+    assert (await reader.get("/")).header("location") == "/tools/pixeldojo/api-platform"
+    page = read_page(await reader.get("/api-platform/p-image-edit"))
     found = {one for one in page.addresses() if not one.startswith(("data:", "#"))}
     assert all(one.startswith("/tools/pixeldojo/") for one in found)
     assert f"{BASE_URL}/tools/pixeldojo/api-platform/files/picture.jpg" in page.programs["bash"]

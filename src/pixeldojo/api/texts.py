@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from pixeldojo.catalog.server_facts import Endpoint, ServerFacts
 
 _API: Final = "/api/v1"
-_PAGES: Final = (("API Platform", "/api-platform"), ("Documentation", "/api-platform/documentation"))
+_PAGES: Final = (
+    ("API Platform", "/api-platform"),
+    ("API Keys", "/api-platform/api-keys"),
+    ("Documentation", "/api-platform/documentation"),
+)
 _FOR_UPSTREAMS: Final = "callbacks"
 # Markdown, under names that end in .txt: browsers show it, and a program that asked for text gets text.
 _TEXT: Final = "text/plain; charset=utf-8"

@@ -1,6 +1,6 @@
 """A model's example as programs that run: in curl, Python and JavaScript, with media that this server offers.
 
-Owns the request that they make and the curl line. The programs in Python and JavaScript are those of the texts.
+Owns the request that they make and the curl lines. The programs in Python and JavaScript are those of the texts.
 """
 
 import json
@@ -77,6 +77,15 @@ def curl_line(base_url: str, run: ExampleRun) -> str:
   -H "Authorization: Bearer YOUR_API_KEY" \\
   -H "Content-Type: application/json" \\
   -H "Prefer: wait=60" \\
+  -d {body}"""
+
+
+def new_key_line(base_url: str) -> str:
+    """Return a command that makes a key."""
+    body = shlex.quote(json.dumps({"name": "poster maker", "scopes": ["jobs:read", "jobs:write"]}))
+    return f"""curl -X POST "{base_url}/api/v1/keys" \\
+  -H "Authorization: Bearer YOUR_API_KEY" \\
+  -H "Content-Type: application/json" \\
   -d {body}"""
 
 

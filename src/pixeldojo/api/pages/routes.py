@@ -1,4 +1,4 @@
-"""/api-platform: the pages that people read. The list of models, one page for each, and an interactive reference.
+"""/api-platform: the pages that people read: the list of models, one page for each, a reference, how to get a key.
 
 Owns the addresses and the headers; the pages need no JavaScript but for the reference. They are no operations of the
 API, so the OpenAPI document does not tell of them. Each is made when it is first asked for, and kept.
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from pixeldojo.api.auth import count_public, services_of
 from pixeldojo.api.pages.files import PageFiles
@@ -45,7 +45,9 @@ class Pages:
         self._base = services.settings.base_url
         self._prefix = urlsplit(self._base).path
         self.index = Published(_HTML, self._render_index)
+        self.home = f"{self._prefix}{PREFIX}"
         self.reference = Published(_HTML, lambda: self._templates.render("reference.html"))
+        self.keys = Published(_HTML, self._render_keys)
         self._models = {
             model.id: Published(_HTML, partial(self._render_model, model)) for model in services.catalog.models
         }
@@ -77,12 +79,24 @@ class Pages:
         sections = listed_models(self._services.catalog)
         return self._templates.render("models.html", sections=sections, total=len(models))
 
+    def _render_keys(self) -> bytes:
+        from pixeldojo.api.pages.examples import new_key_line  # noqa: PLC0415  as above
+
+        return self._templates.render("keys.html", command=new_key_line(self._base))
+
     def _render_model(self, model: Model) -> bytes:
         from pixeldojo.api.pages.model_page import model_page  # noqa: PLC0415  as above
 
         samples = f"{self._base}{PREFIX}/files"
         page = model_page(model, self._base, samples, self._services.live_providers)
         return self._templates.render("model.html", page=page)
+
+
+@router.route("/", methods=["GET"])
+async def get_home(request: Request) -> Response:
+    """Lead whoever opens the server's bare address to the list of models."""
+    await count_public(request)
+    return RedirectResponse(_pages_of(request).home)
 
 
 @router.route(PREFIX, methods=["GET"])
@@ -95,6 +109,12 @@ async def get_index(request: Request) -> Response:
 async def get_reference(request: Request) -> Response:
     """Answer with the interactive reference of /api/openapi."""
     return await _answer(request, _pages_of(request).reference, _REFERENCE_POLICY)
+
+
+@router.route(f"{PREFIX}/api-keys", methods=["GET"])
+async def get_keys(request: Request) -> Response:
+    """Answer with how to get a key."""
+    return await _answer(request, _pages_of(request).keys)
 
 
 @router.route(f"{PREFIX}/{{apiId}}", methods=["GET"])
