@@ -19,10 +19,11 @@ from urllib.parse import urljoin
 import aiohttp
 from yarl import URL
 
-from pixeldojo.net.addresses import RefusedAddress
+from pixeldojo.net.addresses import RefusedAddress, as_given
 from pixeldojo.net.client import OutboundClient
 from pixeldojo.net.failures import describe_failure, note_failure
 from pixeldojo.net.sessions import CONNECT_SECONDS
+from pixeldojo.net.upstream import Origin, origin_of
 
 MAX_REDIRECTS: Final = 3
 CHUNK_BYTES: Final = 128 * 1024
@@ -104,8 +105,9 @@ class Fetcher:
             max_bytes: The longest file taken, counted as it comes and not as announced.
             timeout_seconds: For all of it.
             stall_seconds: The longest wait for the next byte.
-            headers: What the address wants to see. Credentials only where the address is not somebody else's: they
-                go to its origin, and no further when it redirects to another.
+            headers: What the address wants to see, credentials included. Give them for an address of the operator's
+                own and for no other: its origin is reached wherever it is, and neither they nor that go further when
+                it redirects to another.
 
         Raises:
             FetchFailed: with a message for whoever gave the address.
@@ -140,32 +142,35 @@ class Fetcher:
         self, url: str, stall_seconds: float, headers: Mapping[str, str]
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Follow the redirects and give the answer that is the file."""
-        target = self._check(url)
-        origin = target.origin()
+        own = origin_of(url) if headers else None
+        target = self._admit(url, own)
         for _ in range(MAX_REDIRECTS + 1):
-            response = await self._get(target, stall_seconds, headers if target.origin() == origin else {})
+            is_own = own is not None and origin_of(str(target)) == own
+            response = await self._get(target, stall_seconds, headers if is_own else {}, is_own=is_own)
             async with response:
                 if response.status not in _REDIRECTS:
                     _require_file(response)
                     yield response
                     return
-                target = self._next(target, response)
+                target = self._next(target, response, own)
         raise FetchFailed(
             FetchErrorKind.REFUSED, f"it redirects more than {MAX_REDIRECTS} times; give the address of the file itself"
         )
 
-    async def _get(self, target: URL, stall_seconds: float, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _get(
+        self, target: URL, stall_seconds: float, headers: Mapping[str, str], *, is_own: bool
+    ) -> aiohttp.ClientResponse:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=stall_seconds)
+        sessions = self._client.sessions
+        session = sessions.upstream("GET") if is_own else sessions.guarded(target.scheme)
         try:
-            return await self._client.sessions.guarded(target.scheme).get(
-                target, headers=headers, allow_redirects=False, timeout=timeout
-            )
+            return await session.get(target, headers=headers, allow_redirects=False, timeout=timeout)
         except RefusedAddress as error:
             raise FetchFailed(FetchErrorKind.REFUSED, str(error)) from None
         except (aiohttp.ClientError, OSError) as error:
             raise _failed(error) from None
 
-    def _next(self, current: URL, response: aiohttp.ClientResponse) -> URL:
+    def _next(self, current: URL, response: aiohttp.ClientResponse, own: Origin | None) -> URL:
         try:
             place = urljoin(str(current), response.headers["Location"])
         except (KeyError, ValueError):
@@ -174,12 +179,14 @@ class Fetcher:
                 f"the server answered {response.status} without a valid Location",
                 status=response.status,
             ) from None
-        target = self._check(place, prefix="it redirects to an address that is refused: ")
+        target = self._admit(place, own, prefix="it redirects to an address that is refused: ")
         if current.scheme == "https" and target.scheme != "https":
             raise FetchFailed(FetchErrorKind.REFUSED, "it redirects from https to http; give the final https address")
         return target
 
-    def _check(self, url: str, *, prefix: str = "") -> URL:
+    def _admit(self, url: str, own: Origin | None, *, prefix: str = "") -> URL:
+        if own is not None and origin_of(url) == own:
+            return as_given(url, URL(url).with_fragment(None))
         try:
             return self._client.policy.check_url(url)
         except RefusedAddress as error:

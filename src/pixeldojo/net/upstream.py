@@ -112,9 +112,8 @@ class UpstreamClient:
 
     def _zone_of(self, method: str, url: str, headers: Mapping[str, str]) -> tuple[aiohttp.ClientSession, URL]:
         """Return the session for an address, and the address as it will be dialled."""
-        parsed = _parsed(url)
-        if parsed is not None and _origin_of(parsed) in self._origins:
-            return self._sessions.upstream(method), as_given(url, parsed)
+        if origin_of(url) in self._origins:
+            return self._sessions.upstream(method), as_given(url, URL(url))
         try:
             target = self._policy.check_url(url)
         except RefusedAddress as error:
@@ -184,14 +183,18 @@ def _configured_origin(base_url: str) -> Origin:
     parsed = _parsed(base_url)
     if parsed is None or parsed.scheme not in {"http", "https"} or not parsed.raw_host:
         raise ConfigurationError(f"{base_url!r} is no upstream address; an example is https://api.example.com/v1")
-    origin = _origin_of(parsed)
+    origin = origin_of(base_url)
     if origin is None:
         raise ConfigurationError("an upstream address carries no user name or password; set the upstream's key instead")
     return origin
 
 
-def _origin_of(parsed: URL) -> Origin | None:
-    if not parsed.raw_host or parsed.port is None or parsed.user is not None or parsed.password is not None:
+def origin_of(url: str) -> Origin | None:
+    """Return the origin of an address; None for what is none, and for one that carries a user name or password."""
+    parsed = _parsed(url)
+    if parsed is None or not parsed.raw_host or parsed.port is None:
+        return None
+    if parsed.user is not None or parsed.password is not None:
         return None
     return parsed.scheme, parsed.raw_host, parsed.port
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.net.loopback import (
+    CLOSED,
     FakeResolver,
     Script,
     answer,
@@ -201,6 +202,28 @@ async def test_headers_go_to_the_first_origin_and_not_to_where_it_redirects(fetc
     assert bucket.content == b"here"
     assert [b"x-key: s3cret" in request for request in server.requests] == [True, True]
     assert [b"s3cret" in request for request in other.requests] == [False]
+
+
+async def test_what_comes_with_headers_is_the_operators_own_wherever_it_is_and_what_it_redirects_to_is_not() -> None:
+    async with serving(answering(answer(200, b"secret"))) as inside:
+
+        async def hop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            path = server.requests[-1].split(b" ")[1]
+            places = {b"/1": "/2", b"/3": inside.url()}
+            raw = answer(302, location=places[path]) if path in places else answer(200, b"here")
+            await answering(raw)(reader, writer)
+
+        async with serving(hop) as server, outbound(CLOSED) as client:
+            bucket, fetcher = Bucket(), Fetcher(client)
+            key = {"x-key": "s3cret"}
+            await fetcher.fetch_to(server.url("/1"), bucket, max_bytes=10, timeout_seconds=5, headers=key)
+            assert bucket.content == b"here"
+            for url, headers in ((server.url("/1"), {}), (server.url("/3"), key)):
+                with pytest.raises(FetchFailed) as caught:
+                    await fetcher.fetch_to(url, Bucket(), max_bytes=10, timeout_seconds=5, headers=headers)
+                assert caught.value.kind is FetchErrorKind.REFUSED
+    assert [request.split(b" ")[1] for request in server.requests] == [b"/1", b"/2", b"/3"]
+    assert inside.connections == 0
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
