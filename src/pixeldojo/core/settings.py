@@ -7,7 +7,7 @@ print.
 
 import os
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     allow_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
         (),
         description="Networks, comma-separated (127.0.0.0/8,10.1.0.0/16), that webhooks and media addresses may "
-        "point into although they are private. `up` adds loopback.",
+        "point into although they are private. `up` adds loopback as long as PIXELDOJO_HOST is of it.",
     )
     allow_http: bool = Field(
         False,
@@ -285,6 +285,14 @@ class Settings(BaseSettings):
         """The address clients use, without a slash at the end."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the server listens to this machine alone."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
     @property
     def callback_base(self) -> str | None:

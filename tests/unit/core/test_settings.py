@@ -44,6 +44,23 @@ def test_what_is_handed_in_wins_over_the_environment_and_none_does_not(monkeypat
     assert settings.base_url == "http://[::1]:5000"
 
 
+@pytest.mark.parametrize(
+    ("host", "is_local"),
+    [
+        ("127.0.0.1", True),
+        ("127.0.0.2", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.7", False),
+        ("dojo.example.com", False),
+    ],
+)
+def test_a_server_is_local_where_it_listens_to_this_machine_alone(host: str, is_local: bool) -> None:
+    assert read_settings(host=host).is_local == is_local
+
+
 def test_an_empty_variable_is_as_if_it_were_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     unset = read_settings()
     for name in Settings.model_fields:
