@@ -1,6 +1,7 @@
 """What every request goes through: an id, a bound on its body, the log line, and the last net under faults."""
 
 import asyncio
+import re
 
 import structlog
 from starlette.datastructures import MutableHeaders
@@ -24,6 +25,11 @@ _TOO_SLOW = 408
 _DISCARDED_BYTES = 256 * 1024 * 1024
 _DISCARDING_SECONDS = 30.0
 _SILENCE_SECONDS = 5.0
+_LONGEST_LOGGED = 200
+# Of the name of an asset or upload, which is all that is needed to fetch it.
+_SHOWN_OF_NAMES = 16
+# Pasted where it does not belong.
+_SECRET_KEY = re.compile(r"(pd_(?:test|live)_\w{0,4})\w*")
 _STOPPED_COMING = (
     "The body of the request stopped coming, or comes too slowly to be waited for. Send it again, without pauses."
 )
@@ -76,7 +82,7 @@ class RequestFrame:
                     too_slow = ValidationError(_STOPPED_COMING, headers={"Connection": "close"})
                     await error_response(too_slow, request_id, status=_TOO_SLOW)(scope, receive, answer)
             except Exception as error:  # the last net: whatever it was, the caller gets an answer and the log the stack
-                self._services.log.exception("request broke", path=scope["path"])
+                self._services.log.exception("request broke", path=_loggable(scope["path"]))
                 if not answer.has_begun:
                     await error_response(unexpected_error(error), request_id)(scope, receive, answer)
             seconds = self._services.clock.monotonic() - started
@@ -84,9 +90,10 @@ class RequestFrame:
             self._services.log.info(
                 "request",
                 method=method,
-                path=scope["path"],
+                path=_loggable(scope["path"]),
                 status=answer.status,
                 seconds=round(seconds, 4),
+                **({"job_id": state["job_id"]} if "job_id" in state else {}),
             )
         if answer.is_kept_open:
             await self._discard(receive)
@@ -115,6 +122,15 @@ class RequestFrame:
                         return
         except TimeoutError:
             return
+
+
+def _loggable(path: str) -> str:
+    """Return an address as it may be logged: bounded, and without what opens something."""
+    for prefix in (assets.PREFIX, files.PREFIX):
+        if path.startswith(prefix) and len(path) > len(prefix) + _SHOWN_OF_NAMES:
+            return f"{path[: len(prefix) + _SHOWN_OF_NAMES]}…"
+    shown = _SECRET_KEY.sub(r"\1…", path) if "pd_" in path else path
+    return shown if len(shown) <= _LONGEST_LOGGED else f"{shown[:_LONGEST_LOGGED]}…"
 
 
 def _tidy(scope: Scope) -> Scope:
@@ -223,11 +239,14 @@ class _Bounded:
             async with asyncio.timeout(self._pace.patience(self._waited, self._seen)):
                 return await self._receive()
         except TimeoutError:
-            if not self.is_answered:
-                raise _TooSlow from None
+            self._refuse_slow()
         finally:
             self._waited += clock() - begun
         return await self._receive()
+
+    def _refuse_slow(self) -> None:
+        if not self.is_answered:
+            raise _TooSlow
 
 
 def _is_above(content_length: bytes, limit: int) -> bool:

@@ -29,6 +29,7 @@ from pixeldojo.worker.collect import CollectStep
 from pixeldojo.worker.handle import Handle
 from pixeldojo.worker.outcome import Ended, Outcome, Pause
 from pixeldojo.worker.patience import Patience, within
+from pixeldojo.worker.quoting import without_input
 
 _LEAST_CHECK_SECONDS = 30.0
 _TROUBLE_PAUSE_SECONDS = 0.5
@@ -113,9 +114,8 @@ class CheckStep:
             raise UpstreamError(UpstreamErrorKind.UNKNOWN, "the upstream did not answer in time") from error
 
     async def _troubled(self, job: Job, provider: Provider, operation: Operation, error: UpstreamError) -> Outcome:
-        self._log.warning(
-            "upstream check failed", job_id=job.id, provider=provider.name, kind=error.kind, why=error.message
-        )
+        why = without_input(error.message, job.input)
+        self._log.warning("upstream check failed", job_id=job.id, provider=provider.name, kind=error.kind, why=why)
         self._meters.upstream_failed(provider.name, "check", error.kind)
         if error.is_final and job.cancel_requested_at is not None:
             return Ended(await self._claims.fail(job, _CANCELED))
@@ -142,7 +142,7 @@ class CheckStep:
             async with asyncio.timeout(self._least_check_seconds):
                 outcome = await provider.cancel(operation, self._clients[provider.name])
         except (UpstreamError, TimeoutError) as error:
-            why = error.message if isinstance(error, UpstreamError) else "no answer in time"
+            why = without_input(error.message, job.input) if isinstance(error, UpstreamError) else "no answer in time"
             kind = error.kind if isinstance(error, UpstreamError) else UpstreamErrorKind.UNAVAILABLE
             self._meters.upstream_failed(provider.name, "cancel", kind)
             self._log.warning("upstream cancel failed", job_id=job.id, provider=provider.name, why=why)

@@ -36,6 +36,7 @@ from pixeldojo.worker.inputs import InputCollector, InputNotReady, UnusableInput
 from pixeldojo.worker.outage import through_outage
 from pixeldojo.worker.outcome import Ended, GoOn, Outcome, Pause, PutAside
 from pixeldojo.worker.patience import Patience
+from pixeldojo.worker.quoting import without_input
 from pixeldojo.worker.route import Route, Router, build_call, next_turn
 
 # Refusals before acceptance that are worth another try: how often each upstream is asked.
@@ -209,9 +210,8 @@ class SubmitStep:
         )
 
     async def _refused(self, job: Job, error: UpstreamError, route: Route, routes: Sequence[Route]) -> Outcome:
-        self._log.warning(
-            "upstream refused a submit", job_id=job.id, provider=route.provider.name, kind=error.kind, why=error.message
-        )
+        why, provider = without_input(error.message, job.input), route.provider.name
+        self._log.warning("upstream refused a submit", job_id=job.id, provider=provider, kind=error.kind, why=why)
         self._gate.answered(job, route, error)
         self._meters.upstream_failed(route.provider.name, "submit", error.kind)
         if error.kind in _FINAL_REFUSALS:
