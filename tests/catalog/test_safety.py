@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.catalog.strategies import MODELS
+from tests.emulators.fal import published_types
 
 from pixeldojo.catalog.check_safety import safety_findings
 from pixeldojo.catalog.parameters import Parameter
@@ -99,6 +101,26 @@ def test_the_upstreams_that_have_switches_are_told() -> None:
         model = next(model for model in PACKAGED if model.id == model_id)
         (pruna,) = [upstream for upstream in model.upstreams if upstream.provider == "replicate"]
         assert pruna.constants["disable_safety_filter"] is False
+
+
+def test_every_switch_that_fal_publishes_is_sent() -> None:
+    """Some of them are off unless asked for, and a default that is not sent may change."""
+    types = published_types()
+    seen = 0
+    for upstream in (one for model in PACKAGED for one in model.upstreams if one.provider == "fal"):
+        takes, _ = types["endpoints"].get(upstream.endpoint, (None, None))
+        switches = SAFE.keys() & (members(types["definitions"], takes) if takes else set())
+        assert switches <= upstream.constants.keys(), upstream.endpoint
+        seen += len(switches)
+    assert seen > 50
+
+
+def members(definitions: Mapping[str, Any], name: str) -> set[str]:
+    """Return the names that a type has, whatever other name it goes by."""
+    described = definitions[name]
+    while "$ref" in described:
+        described = definitions[described["$ref"].rpartition("/")[2]]
+    return set(described["properties"])
 
 
 OUTPAINT = next(model for model in MODELS if model.id == "outpaint")
