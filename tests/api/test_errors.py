@@ -301,6 +301,17 @@ async def test_every_answer_has_a_request_id_of_its_own_and_a_log_line_with_it(d
     assert [lines[request_id or ""]["status"] for request_id in ids] == [200, 404, 400, 200]
 
 
+async def test_the_log_line_of_a_run_names_its_job_and_the_job_its_request(dojo: Dojo, caller: Caller) -> None:
+    """Whoever has the one finds the other: it is all that a caller in trouble can tell."""
+    replies = [await caller.post(RUN, PROMPT, idempotency_key="order-1") for _ in range(2)]
+    refused = await caller.post(RUN, {})
+    lines = {entry["request_id"]: entry for entry in dojo.log if entry["event"] == "request"}
+    job_id = replies[0].json["jobId"]
+    named = [lines[reply.header("x-request-id") or ""].get("job_id") for reply in (*replies, refused)]
+    assert named == [job_id, job_id, None]
+    assert (await dojo.stores.jobs.get(caller.api_key, job_id)).request_id == replies[0].header("x-request-id")
+
+
 async def test_a_caller_cannot_choose_the_request_id(caller: Caller) -> None:
     reply = await caller.get("/api/v1/models", x_request_id="mine")
     assert reply.header("x-request-id") != "mine"

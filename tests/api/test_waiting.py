@@ -1,13 +1,17 @@
 """`Prefer: wait=N` on a run: the job itself where it ends in time, the 202 otherwise."""
 
 import asyncio
+from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from tests.api.asgi import Reply
 from tests.api.dojo import PROMPT, RUN, Caller, Dojo
 from tests.stores import Stores
 
-from pixeldojo.core.errors import JobFailure, JobFailureCode
+from pixeldojo.core.errors import Expired, JobFailure, JobFailureCode
+from pixeldojo.jobs.job import Job
+from pixeldojo.jobs.service import JobsService
 
 
 async def begin(dojo: Dojo, caller: Caller, prefer: str, **headers: str) -> tuple[asyncio.Task[Reply], str]:
@@ -59,6 +63,42 @@ async def test_a_stopping_server_answers_with_the_202(dojo: Dojo, caller: Caller
         reply = await waiting
     assert (reply.status, reply.json["jobId"]) == (202, job_id)
     assert dojo.clock.sleeper_count == 0
+
+
+class _Blind:
+    """Jobs that can be made, and not looked at."""
+
+    def __init__(self, jobs: JobsService, error: Exception) -> None:
+        self._jobs = jobs
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._jobs, name)
+
+    async def wait(self, *_: object) -> Job:
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [OperationalError("", {}, OSError()), ConnectionError(), KeyError(), Expired("gone")])
+async def test_once_the_job_is_accepted_no_trouble_in_looking_at_it_makes_an_error_of_the_answer(
+    dojo: Dojo, caller: Caller, error: Exception
+) -> None:
+    """Its caller would take an error for no job, and send it again."""
+    dojo.build(jobs=_Blind(dojo.stores.jobs, error))
+    reply = await caller.post(RUN, PROMPT, prefer="wait=30")
+    assert reply.status == 202
+    assert (await caller.get(f"/api/v1/jobs/{reply.json['jobId']}")).json["status"] == "pending"
+    assert [line["job_id"] for line in dojo.log if line["event"] == "wait broke"] == (
+        [] if isinstance(error, Expired) else [reply.json["jobId"]]
+    )
+
+
+async def test_a_replay_of_a_job_that_was_deleted_is_the_202_it_always_was(dojo: Dojo, caller: Caller) -> None:
+    first = await caller.post(RUN, PROMPT, idempotency_key="order-1")
+    await dojo.completed(first.json["jobId"])
+    await caller.delete(f"/api/v1/jobs/{first.json['jobId']}")
+    again = await caller.post(RUN, PROMPT, idempotency_key="order-1", prefer="wait=30")
+    assert (again.status, again.json) == (202, first.json)
 
 
 async def test_a_change_seen_by_another_node_is_found_within_a_second(dojo: Dojo, caller: Caller) -> None:

@@ -20,7 +20,8 @@ from pixeldojo.api.responses import JOB_ACCEPTED, error_answers
 from pixeldojo.api.run_body import RUN_BODY, RunBody, read_run_body
 from pixeldojo.api.services import Services
 from pixeldojo.catalog.price import quote_price
-from pixeldojo.core.errors import Violation
+from pixeldojo.core.errors import Expired, Violation
+from pixeldojo.core.json_types import JsonObject
 from pixeldojo.jobs.job import Job, JobRequest
 from pixeldojo.jobs.service import Accepted
 
@@ -64,18 +65,33 @@ async def run_model(
     services = services_of(request)
     found = _header_violations(request, key, idempotency_key, x_pixeldojo_sandbox)
     wanted = await read_run_body(request, api_id, found)
-    job_request = _job_request(services, key, wanted, idempotency_key, x_pixeldojo_sandbox)
+    job_request = _job_request(request, key, wanted, idempotency_key, x_pixeldojo_sandbox)
     accepted = await _create_once(request, services, job_request)
+    # For the request's log line; the job's lines name the request.
+    request.state.job_id = accepted.job_id
     seconds = _seconds_to_wait(prefer)
     headers = {"Location": services.jobs.status_url(accepted.job_id)}
     if accepted.is_replay:
         headers |= REPLAYED
     if seconds:
         headers["Preference-Applied"] = f"wait={seconds}"
-        job = await _wait(request, services.jobs.wait(key, accepted.job_id, seconds))
-        if job is not None and job.status.is_terminal:
-            return JSONResponse((await services.jobs.present([job]))[0], headers=headers)
+        shown = await _shown_when_ended(request, key, accepted.job_id, seconds)
+        if shown is not None:
+            return JSONResponse(shown, headers=headers)
     return JSONResponse(dict(accepted.answer), status_code=202, headers=headers)
+
+
+async def _shown_when_ended(request: Request, key: ApiKey, job_id: str, seconds: int) -> JsonObject | None:
+    """Return a job that ends in time; None where it does not, is deleted meanwhile, or cannot be looked at."""
+    services = services_of(request)
+    try:
+        job = await _wait(request, services.jobs.wait(key, job_id, seconds))
+        return (await services.jobs.present([job]))[0] if job is not None and job.status.is_terminal else None
+    except Expired:
+        return None
+    except Exception:  # the job is accepted: told of an error, its caller would send it again and pay twice
+        services.log.exception("wait broke", job_id=job_id)
+        return None
 
 
 async def _wait(request: Request, waiting: Coroutine[None, None, Job]) -> Job | None:
@@ -91,10 +107,10 @@ async def _wait(request: Request, waiting: Coroutine[None, None, Job]) -> Job | 
 
 
 def _job_request(
-    services: Services, key: ApiKey, wanted: RunBody, idempotency_key: str | None, rehearsal: str | None
+    request: Request, key: ApiKey, wanted: RunBody, idempotency_key: str | None, rehearsal: str | None
 ) -> JobRequest:
     model, taken = wanted.model, wanted.taken
-    refusal = live_refusal(services, key, wanted)
+    refusal = live_refusal(services_of(request), key, wanted)
     if refusal is not None:
         raise refusal
     quote = quote_price(model, taken.input)
@@ -110,6 +126,7 @@ def _job_request(
         timeout_seconds=model.timeout_seconds,
         idempotency_key=idempotency_key,
         fingerprint=_fingerprint(model.id, taken.input, wanted.webhook_url, key.mode, rehearsal),
+        request_id=request.state.request_id,
     )
 
 

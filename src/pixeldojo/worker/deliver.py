@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
 
+import structlog
 from structlog.typing import FilteringBoundLogger
 
 from pixeldojo.accounts.service import AccountsService
@@ -204,6 +205,8 @@ class Deliverer:
 
     async def _deliver(self, delivery_id: str, host: _Host, address: _Address) -> None:
         is_quick: bool | None = None
+        # Whose request or job this task happened to begin in says nothing of the delivery.
+        structlog.contextvars.clear_contextvars()
         try:
             delivery = await self._webhooks.claim(delivery_id, self._owner, _LEASE_SECONDS)
             if delivery is not None:

@@ -190,7 +190,8 @@ class Worker:
                 self._engine.notify(job_id)
 
     async def _carry(self, job: Job) -> None:
-        with structlog.contextvars.bound_contextvars(job_id=job.id, model=job.model_id):
+        said = {"job_id": job.id, "model": job.model_id, "request_id": job.request_id}
+        with structlog.contextvars.bound_contextvars(**said):
             try:
                 await self._carry_through(job)
             except LeaseLost:

@@ -5,6 +5,7 @@ from email.utils import format_datetime
 from typing import Final
 
 import pytest
+import structlog
 from standardwebhooks.webhooks import WebhookVerificationError
 from tests.unit.net.loopback import answer as raw_answer
 from tests.unit.net.loopback import answering, outbound, serving
@@ -23,6 +24,7 @@ from tests.unit.worker.workshop import Workshop
 from pixeldojo.accounts.keys import ApiKey
 from pixeldojo.net.addresses import RefusedAddress
 from pixeldojo.net.client import DeliveryFailed, DeliveryFailureKind
+from pixeldojo.providers.contract import HttpAnswer
 from pixeldojo.webhooks.store import Delivery
 from pixeldojo.worker.deliver import LONGEST_RETRY_AFTER_SECONDS, retry_after_seconds
 
@@ -114,6 +116,21 @@ async def test_gone_ends_the_delivery(shop: Workshop, key: ApiKey, receivers: Sc
     shop.clock.advance(HOUR)
     await attempt(shop, receivers, delivery)
     assert len(receivers.received) == 1
+
+
+async def test_its_log_lines_name_no_request_that_it_merely_began_in(
+    shop: Workshop, key: ApiKey, receivers: ScriptedReceivers
+) -> None:
+    seen: list[dict[str, object]] = []
+
+    async def note() -> HttpAnswer:
+        seen.append(structlog.contextvars.get_contextvars())
+        return answer(204)
+
+    receivers.answer_next(note)
+    with structlog.contextvars.bound_contextvars(request_id="req_of_another", job_id="job_of_another"):
+        await attempt(shop, receivers, await ended_job(shop, key))
+    assert seen == [{}]
 
 
 # When the next attempt comes

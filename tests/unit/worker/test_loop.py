@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+import structlog
 from tests.stores import BASE_URL, LEASE_SECONDS, RETENTION
 from tests.unit.worker.faulty import Fault, away
 from tests.unit.worker.workshop import Workshop, accepted, finished, refused
@@ -41,6 +42,23 @@ async def test_a_hint_brings_a_job_to_its_end(shop: Workshop, key: ApiKey) -> No
     assert await shop.ending(key, job_id) == ("completed", None, 1500)
     [entry] = shop.logged("job ended")
     assert (entry["status"], entry["error"]) == ("completed", None)
+
+
+async def test_what_is_logged_of_a_job_names_it_and_the_request_that_made_it(shop: Workshop, key: ApiKey) -> None:
+    """Also where the worker came to it in the middle of something else, or after the worker before it died."""
+    seen: list[dict[str, object]] = []
+
+    async def note() -> Finished:
+        seen.append(structlog.contextvars.get_contextvars())
+        return finished()
+
+    shop.upstream.to_submit = [note]
+    job_id = await shop.submit(key, request_id="req_1")
+    worker = shop.worker()
+    with structlog.contextvars.bound_contextvars(request_id="req_of_another"):
+        await worker.take(job_id)
+    await shop.until_dropped(worker)
+    assert seen == [{"job_id": job_id, "model": "picture", "request_id": "req_1"}]
 
 
 async def test_a_job_announced_often_is_carried_once(shop: Workshop, key: ApiKey) -> None:

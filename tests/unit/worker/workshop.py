@@ -420,6 +420,7 @@ class Workshop:
         *,
         webhook_url: str | None = None,
         timeout_seconds: float = 600.0,
+        request_id: str | None = None,
         **given: Any,
     ) -> str:
         """Submit a job as the API does, and return its id; `given` is its input beside the model's example."""
@@ -438,6 +439,7 @@ class Workshop:
                 timeout_seconds=timeout_seconds,
             ),
             quote=quote.to_json(),
+            request_id=request_id,
         )
         return (await self.stores.jobs.create(wanted)).job_id
 
