@@ -1,5 +1,7 @@
 """GET /models, /models/{apiId}, /models/{apiId}/schema: discovery for everybody."""
 
+import re
+
 import pytest
 from jsonschema_rs import Draft202012Validator
 from tests.api.dojo import PROMPT, RUN, Caller, Dojo
@@ -23,6 +25,34 @@ async def test_anyone_can_list_the_models_with_their_prices(dojo: Dojo) -> None:
 async def test_discovery_does_not_look_at_keys(dojo: Dojo, key: str) -> None:
     for target in ("/api/v1/models", "/api/v1/models/flux-1.1-pro", "/api/v1/models/flux-1.1-pro/schema"):
         assert (await dojo.stranger.get(target, authorization=key)).status == 200
+
+
+_KEPT = (
+    *("/api/v1/models", "/api/v1/models?detailed=true", "/api/v1/models?modality=video", "/api/v1/models?q=flux"),
+    *("/api/v1/models/flux-1.1-pro", "/api/v1/models/flux-1.1-pro/schema"),
+)
+
+
+@pytest.mark.parametrize("target", _KEPT)
+async def test_whoever_has_an_answer_is_told_that_it_is_unchanged(dojo: Dojo, target: str) -> None:
+    first = await dojo.stranger.get(target)
+    tag = first.header("etag") or ""
+    assert re.fullmatch('"[0-9a-f]{64}"', tag)
+    assert first.header("cache-control") == "public, max-age=300"
+    again = await dojo.stranger.get(target, if_none_match=f'"other", W/{tag}')
+    assert (again.status, again.body, again.header("etag")) == (304, b"", tag)
+    assert again.header("cache-control") == first.header("cache-control")
+    other = await dojo.stranger.get(target, if_none_match='"other"')
+    assert (other.status, other.body) == (200, first.body)
+    head = await dojo.stranger.head(target)
+    assert (head.status, head.header("etag"), head.header("content-length")) == (200, tag, str(len(first.body)))
+
+
+async def test_different_answers_have_different_tags_and_nodes_of_one_version_the_same(dojo: Dojo) -> None:
+    tags = [(await dojo.stranger.get(target)).header("etag") for target in _KEPT]
+    assert len(set(tags)) == len(_KEPT)
+    dojo.build()
+    assert [(await dojo.stranger.get(target)).header("etag") for target in _KEPT] == tags
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ def build_app(services: Services, *, pace: Pace | None = None) -> FastAPI:
     install_error_handlers(app, services.log)
     app.add_middleware(RequestFrame, services=services, pace=pace)
     app.state.document = openapi.Document(app, services.catalog, services.settings.base_url)
+    app.state.discovery = models.Discovery(services.catalog)
     app.state.texts = texts.Texts(app, services)
     app.state.pages = pages.Pages(services)
     return app

@@ -74,6 +74,11 @@ PUBLISHED_HEADERS = {
 }
 
 
+def kept_answer(schema: str, description: str) -> Responses:
+    """Describe a JSON answer that callers may keep, and the answer to those who have it."""
+    return {200: {**answer(200, schema, description)[200], "headers": PUBLISHED_HEADERS}, **not_modified()}
+
+
 def not_modified() -> Responses:
     """Describe the answer to a caller that has the text already."""
     return {304: {"description": "Unchanged since `If-None-Match`.", "headers": PUBLISHED_HEADERS}}

@@ -7,15 +7,15 @@ when it is first asked for, and kept; what makes them is imported then, since mo
 import json
 from collections.abc import Callable
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import Response
 from fastapi.routing import iter_route_contexts
 
 from pixeldojo.api.auth import count_public, services_of
 from pixeldojo.api.models import ModelId
-from pixeldojo.api.published import Published
+from pixeldojo.api.published import IfNoneMatch, Published
 from pixeldojo.api.responses import PUBLISHED_HEADERS, Responses, error_answers, not_modified
 from pixeldojo.api.runs import LONGEST_WAIT_SECONDS
 from pixeldojo.api.services import Services
@@ -109,8 +109,6 @@ def _published(what: str, media_type: str) -> Responses:
         **error_answers(429),
     }
 
-
-IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", description="The `ETag` of what you have.")]
 
 router = APIRouter(tags=["documents"], dependencies=[Depends(count_public)])
 

@@ -7,13 +7,12 @@ import json
 import re
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import Response
 
 from pixeldojo.api.auth import count_public
-from pixeldojo.api.published import Published
+from pixeldojo.api.published import IfNoneMatch, Published
 from pixeldojo.api.responses import PUBLISHED_HEADERS, error_answers, not_modified
 from pixeldojo.api.shapes import Schema
 from pixeldojo.catalog.load import Catalog
@@ -65,9 +64,7 @@ class Document:
 )
 async def get_document(
     request: Request,
-    _if_none_match: Annotated[
-        str | None, Header(alias="If-None-Match", description="The `ETag` of what you have.")
-    ] = None,
+    _if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return the OpenAPI 3.1 document of this server."""
     document = request.app.state.document
