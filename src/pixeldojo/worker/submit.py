@@ -91,7 +91,7 @@ class SubmitStep:
         """Take the step from `submit`, or from `submitting` when an earlier call got no answer."""
         try:
             job, model, files = await self._prepare(job)
-            routes = self._router.routes(model, job, files)
+            routes = self._passable(self._router.routes(model, job, files), files)
             chosen = await self._choose(job, model, routes)
         except InputNotReady as error:
             return await self._later(job, str(error))
@@ -122,8 +122,6 @@ class SubmitStep:
         # Whatever can go wrong in building the call does so before it counts as made.
         try:
             media_urls = await self._hand_over(route, files)
-        except UnusableInput as error:
-            return Ended(await self._claims.fail(job, JobFailure(JobFailureCode.INVALID_INPUT, str(error))))
         except UpstreamError as error:
             job = await self._begin(job, attempt_id, route)
             return await self._refused(job, _without_cost(error), route, routes)
@@ -136,6 +134,16 @@ class SubmitStep:
             return {}
         client = self._clients[route.provider.name]
         return await self._handover.addresses(files, route.provider, route.endpoint, client)
+
+    def _passable(self, routes: Sequence[Route], files: Sequence[InputFile]) -> Sequence[Route]:
+        """Return the routes by which the files can go; which those are is the same each time for the same job."""
+        obstacles = [
+            None if route.upstream is None else self._handover.obstacle(files, route.provider) for route in routes
+        ]
+        passable = [route for route, obstacle in zip(routes, obstacles, strict=True) if obstacle is None]
+        if routes and not passable:
+            raise _CannotRun(JobFailure(JobFailureCode.INVALID_INPUT, str(obstacles[0])))
+        return passable
 
     async def _prepare(self, job: Job) -> tuple[Job, Model, tuple[InputFile, ...]]:
         """Return the job with its model and its files, ready to be sent."""

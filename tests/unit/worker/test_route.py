@@ -101,6 +101,17 @@ async def test_an_upstream_that_fetches_nothing_gets_every_file_inside_the_reque
     assert alpha.calls[0].arguments["inputs"] == {"pictures": sent}
 
 
+async def test_what_does_not_fit_into_a_request_of_the_first_upstream_goes_to_the_next(shop: Workshop) -> None:
+    key = await shop.key(KeyMode.LIVE)
+    alpha, gamma = Closed("alpha"), ScriptedProvider("gamma")
+    shop.set_up(alpha, gamma)
+    urls = [shop.fetcher.put(f"{number}.png", picture(width=number)) for number in range(100, 103)]
+    job_id = await shop.submit(key, "edit", image_urls=urls)
+    await shop.carry(job_id)
+    assert (await shop.ending(key, job_id))[0] == "completed"
+    assert (alpha.calls, len(gamma.calls)) == ([], 1)
+
+
 async def test_more_than_fits_into_a_request_is_not_sent(shop: Workshop) -> None:
     key = await shop.key(KeyMode.LIVE)
     alpha = Closed("alpha")
