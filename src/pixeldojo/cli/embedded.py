@@ -34,19 +34,15 @@ def run_embedded(settings: Settings) -> None:
 async def _run(settings: Settings) -> None:
     log = configure_logs(settings)
     told = Told()
+    if not settings.is_local:
+        log.warning("others can reach this machine's own services", host=settings.host, instead="serve and worker")
     with lock_data_dir(settings), bind(settings) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         await prepare_embedded(settings)
         # What a killed process left half-done; nothing in here outlives the process that made it.
         shutil.rmtree(make_scratch_dir(settings), ignore_errors=True)
         async with open_node(
-            settings,
-            log,
-            with_api=True,
-            with_worker=True,
-            # Whoever reaches the server from elsewhere has no business with what listens on this machine.
-            allow_loopback=settings.is_local,
-            owns_data=is_embedded(settings),
+            settings, log, with_api=True, with_worker=True, allow_loopback=True, owns_data=is_embedded(settings)
         ) as node:
             assert node.app is not None
             key = await _first_key(node, settings)

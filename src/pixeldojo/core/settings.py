@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     allow_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
         (),
         description="Networks, comma-separated (127.0.0.0/8,10.1.0.0/16), that webhooks and media addresses may "
-        "point into although they are private. `up` adds loopback as long as PIXELDOJO_HOST is of it.",
+        "point into although they are private. `up` adds loopback.",
     )
     allow_http: bool = Field(
         False,
