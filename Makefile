@@ -1,6 +1,6 @@
 # The commands of the project. Everything runs in .venv, which holds what requirements/*.txt pin and nothing else.
 # Set on the command line: PYTHON=…  WORKERS=… (test processes)  ARGS="…" (for pytest)  UPGRADE=1 (for lock)
-# SIZE=… (jobs)  SECONDS=… (how long things go wrong)  SEED=… (of an earlier run), for chaos
+# SIZE=… (jobs)  SECONDS=… (how long things go wrong)  SEED=… (of an earlier run), for chaos; the last two for fuzz too
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 WORKERS ?= 2
 SIZE ?= 2000
@@ -12,7 +12,7 @@ COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint format coverage bench chaos emulators catalog docs lock clean
+.PHONY: help run test test-slow lint format coverage bench chaos fuzz emulators catalog docs lock clean
 
 help:  ## list these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench: .venv/dev.stamp  ## run every benchmarks/bench_*.py and print its figures
 
 chaos: .venv/dev.stamp  ## hurt a whole set-up at random while 2,000 jobs run, then prove that all is right
 	@$(BIN)/python -m tests.chaos --size $(SIZE) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+fuzz: .venv/dev.stamp  ## hostile input for every parser that sees what strangers send, for SECONDS; findings are kept
+	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 emulators: .venv/dev.stamp  ## play every upstream on this machine, to try live mode without an account
 	@$(BIN)/python -m tests.emulators

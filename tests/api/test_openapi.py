@@ -160,7 +160,8 @@ async def test_operations_with_a_key_tell_of_its_errors_and_all_of_faults(docume
 
 
 async def test_filters_list_the_words_of_the_catalog(dojo: Dojo, document: Schema) -> None:
-    parameters = {one["name"]: one["schema"] for one in document["paths"]["/api/v1/models"]["get"]["parameters"]}
+    listed = [dojo.promises.resolved(one) for one in document["paths"]["/api/v1/models"]["get"]["parameters"]]
+    parameters = {one["name"]: one["schema"] for one in listed}
     for name in ("capability", "use_case"):
         assert parameters[name]["enum"]
         for word in parameters[name]["enum"]:

