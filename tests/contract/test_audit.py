@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import pytest
-from sqlalchemy import Executable, delete, insert, text, update
+from sqlalchemy import Executable, delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.stores import Stores
 
@@ -174,8 +174,127 @@ async def test_a_hold_for_no_job_is_named(stores: Stores, books: Books) -> None:
 
 
 async def test_a_key_that_is_said_to_have_spent_otherwise_is_named(stores: Stores, books: Books) -> None:
-    await tamper(stores, update(key_spending).where(key_spending.c.period == "total").values(spent=1))
+    await tamper(stores, update(key_spending).values(spent=1))
 
     assert await stores.faults() == [
         f"Key {books.key.id} is said to have spent 0.001 credits in total, but its jobs cost or hold 4."
     ]
+
+
+async def test_a_key_whose_days_are_not_its_total_is_named(stores: Stores, books: Books) -> None:
+    """A cap by day counts the day's row, a cap in total the other: each must be right by itself."""
+    await tamper(stores, update(key_spending).where(key_spending.c.period != "total").values(spent=1_000))
+
+    assert await stores.faults() == [
+        f"Key {books.key.id} is said to have spent 4 credits in total, but 1 on all days together."
+    ]
+
+
+async def test_a_key_whose_spending_is_gone_is_named(stores: Stores, books: Books) -> None:
+    await tamper(stores, delete(key_spending))
+
+    assert await stores.faults() == [f"Key {books.key.id} has jobs, but nothing says what it has spent."]
+
+
+# Books that agree with themselves and are wrong all the same.
+
+
+async def without_uniqueness(stores: Stores) -> None:
+    """Let the tables take a second row where the schema allows one."""
+
+    async def work(connection: AsyncConnection) -> None:
+        for table in (entries, settlements):
+            await connection.execute(text(f"CREATE TABLE loose AS SELECT * FROM {table.name}"))
+            await connection.execute(text(f"DROP TABLE {table.name}"))
+            await connection.execute(text(f"ALTER TABLE loose RENAME TO {table.name}"))
+
+    await stores.database.write(work)
+
+
+def entry_of(books: Books, kind: str, job: Job | None, **postings: int) -> Executable:
+    """Return what adds an entry to the key's account."""
+    row = dict.fromkeys(("available", "held", "revenue", "grants"), 0) | postings
+    return insert(entries).values(
+        id=f"entry_{kind}",
+        account_id=books.key.account_id,
+        mode="test",
+        kind=kind,
+        job_id=None if job is None else job.id,
+        note="",
+        created_at=books.key.created_at,
+        **row,
+    )
+
+
+def move(books: Books, **amounts: int) -> Executable:
+    """Return what adds amounts to the balance of the key's account."""
+    changed = {name: balances.c[name] + amount for name, amount in amounts.items()}
+    return update(balances).where(balances.c.account_id == books.key.account_id).values(changed)
+
+
+async def test_a_job_settled_twice_is_named(stores: Stores, books: Books) -> None:
+    await without_uniqueness(stores)
+    again = insert(settlements).from_select(
+        settlements.c.keys(), select(settlements).where(settlements.c.job_id == books.failed.id)
+    )
+    await tamper(stores, again)
+
+    assert f"Job {books.failed.id} has 2 settlements; one is the most." in await stores.faults()
+
+
+async def test_a_job_captured_twice_is_named_though_every_sum_agrees(stores: Stores, books: Books) -> None:
+    await without_uniqueness(stores)
+    second = entry_of(books, "capture", books.completed, held=-500, revenue=500)
+    await tamper(stores, second, move(books, held=-500, captured=500))
+
+    assert f"Job {books.completed.id} has 2 entries that are a capture; one is the most." in await stores.faults()
+
+
+@pytest.mark.parametrize(
+    ("kind", "moved", "said"),
+    [
+        ("grant", {"available": -500, "revenue": 500}, "it moves 99.5 available, 0 held, 0.5 revenue and -100 grants"),
+        ("grant", {"available": -500, "held": 500}, "it moves 99.5 available, 0.5 held"),
+        ("hold", {"available": -500, "revenue": 500}, "it moves -3.5 available, 3 held, 0.5 revenue"),
+        ("hold", {"available": 500, "grants": -500}, "it moves -2.5 available, 3 held, 0 revenue and -0.5 grants"),
+        ("capture", {"available": -500, "held": 500}, "it moves -0.5 available, -0.5 held, 1 revenue"),
+        ("release", {"held": -500, "revenue": 500}, "it moves 2 available, -2.5 held, 0.5 revenue"),
+        ("release", {"held": 500, "grants": -500}, "it moves 2 available, -1.5 held, 0 revenue and -0.5 grants"),
+    ],
+)
+async def test_an_entry_that_moves_what_its_kind_does_not_is_named_though_the_sums_agree(
+    stores: Stores, books: Books, kind: str, moved: dict[str, int], said: str
+) -> None:
+    job_id = {"grant": None, "hold": books.open.id}.get(kind, books.completed.id)
+    changed = {name: entries.c[name] + amount for name, amount in moved.items()}
+    wrong = update(entries).where(entries.c.account_id == books.key.account_id, entries.c.kind == kind)
+    signs = {"available": ("available", 1), "held": ("held", 1), "revenue": ("captured", 1), "grants": ("granted", -1)}
+    balance = {signs[name][0]: signs[name][1] * amount for name, amount in moved.items()}
+    await tamper(
+        stores, wrong.where(entries.c.job_id.is_not_distinct_from(job_id)).values(changed), move(books, **balance)
+    )
+
+    faults = [fault for fault in await stores.faults() if f"is no {kind}: {said}" in fault]
+
+    assert len(faults) == 1
+
+
+async def test_an_entry_of_no_job_that_only_a_job_can_have_is_named(stores: Stores, books: Books) -> None:
+    await tamper(stores, entry_of(books, "capture", None, held=-500, revenue=500), move(books, held=-500, captured=500))
+
+    assert any("Entry entry_capture, for no job, is no capture" in fault for fault in await stores.faults())
+
+
+async def test_an_amount_beyond_counting_is_named_and_keeps_no_other_fault_from_being_found(
+    stores: Stores, books: Books
+) -> None:
+    """Added to others it is more than a database's integer holds, which would break the query."""
+    huge = 9 * 10**18
+    await tamper(stores, update(entries).where(entries.c.kind == "hold").values(available=-huge, held=huge))
+    await tamper(stores, update(key_spending).where(key_spending.c.period != "total").values(spent=1_000))
+
+    faults = await stores.faults()
+
+    beyond = [fault for fault in faults if "moves more than the 1,000,000,000,000 credits that can be counted" in fault]
+    assert len(beyond) == 3
+    assert faults[-1].endswith("but 1 on all days together.")

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, Subquery, func, or_, select
+from sqlalchemy import Column, ColumnElement, Row, Select, Subquery, and_, case, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pixeldojo.core.money import credits_text
+from pixeldojo.core.money import LARGEST_CREDITS, MILLICREDITS_PER_CREDIT, credits_text
 from pixeldojo.db.tables import balances, entries, settlements
 
 
@@ -35,11 +35,67 @@ def credits_or_none(amount: int | None) -> str:
     return "nothing" if amount is None else credits_text(int(amount))
 
 
+_POSTINGS: Final = (entries.c.available, entries.c.held, entries.c.revenue, entries.c.grants)
+_LARGEST: Final = LARGEST_CREDITS * MILLICREDITS_PER_CREDIT
+
+
+def _countable(amount: Column[int]) -> ColumnElement[int]:
+    """Return the amount where it is one; added up, others would break the query that should find them."""
+    return case((amount.between(-_LARGEST, _LARGEST), amount), else_=0)
+
+
+def _entries_beyond_counting() -> Check:
+    return Check(
+        select(entries.c.id).where(not_(and_(*(amount.between(-_LARGEST, _LARGEST) for amount in _POSTINGS)))),
+        lambda row: f"Entry {row.id} moves more than the {LARGEST_CREDITS:,} credits that can be counted.",
+    )
+
+
 def _unbalanced_entries() -> Check:
-    total = entries.c.available + entries.c.held + entries.c.revenue + entries.c.grants
+    available, held, revenue, grants = (_countable(amount) for amount in _POSTINGS)
+    total = available + held + revenue + grants
     return Check(
         select(entries.c.id, total.label("total")).where(total != 0),
         lambda row: f"Entry {row.id}: its postings add up to {credits_text(row.total)} instead of 0.",
+    )
+
+
+def _entries_unlike_their_kind() -> Check:
+    """Find entries that move credits as none of their kind does: a hold that takes some for good, for example."""
+    available, held, revenue, grants = _POSTINGS
+    right = {
+        "grant": (held == 0, revenue == 0, entries.c.job_id.is_(None)),
+        "hold": (held >= 0, revenue == 0, grants == 0, entries.c.job_id.is_not(None)),
+        "capture": (revenue >= 0, available == 0, grants == 0, entries.c.job_id.is_not(None)),
+        "release": (available >= 0, revenue == 0, grants == 0, entries.c.job_id.is_not(None)),
+    }
+    is_right = or_(*(and_(entries.c.kind == kind, *conditions) for kind, conditions in right.items()))
+    return Check(
+        select(entries.c.id, entries.c.kind, entries.c.job_id, *_POSTINGS).where(not_(is_right)),
+        lambda row: (
+            f"Entry {row.id}, for {'no job' if row.job_id is None else f'job {row.job_id}'}, is no {row.kind}: "
+            f"it moves {credits_text(row.available)} available, {credits_text(row.held)} held, "
+            f"{credits_text(row.revenue)} revenue and {credits_text(row.grants)} grants."
+        ),
+    )
+
+
+def _entries_posted_twice() -> Check:
+    count = func.count().label("count")
+    return Check(
+        select(entries.c.job_id, entries.c.kind, count)
+        .where(entries.c.job_id.is_not(None))
+        .group_by(entries.c.job_id, entries.c.kind)
+        .having(count > 1),
+        lambda row: f"Job {row.job_id} has {row.count} entries that are a {row.kind}; one is the most.",
+    )
+
+
+def _jobs_settled_twice() -> Check:
+    count = func.count().label("count")
+    return Check(
+        select(settlements.c.job_id, count).group_by(settlements.c.job_id).having(count > 1),
+        lambda row: f"Job {row.job_id} has {row.count} settlements; one is the most.",
     )
 
 
@@ -49,10 +105,10 @@ def _sums() -> Subquery:
         select(
             entries.c.account_id,
             entries.c.mode,
-            func.sum(entries.c.available).label("available"),
-            func.sum(entries.c.held).label("held"),
-            func.sum(entries.c.revenue).label("captured"),
-            (-func.sum(entries.c.grants)).label("granted"),
+            func.sum(_countable(entries.c.available)).label("available"),
+            func.sum(_countable(entries.c.held)).label("held"),
+            func.sum(_countable(entries.c.revenue)).label("captured"),
+            (-func.sum(_countable(entries.c.grants))).label("granted"),
         )
         .group_by(entries.c.account_id, entries.c.mode)
         .subquery()
@@ -107,7 +163,7 @@ def _balances_below_zero() -> Check:
 
 def _held_unlike_open_holds() -> Check:
     open_holds = (
-        select(entries.c.account_id, entries.c.mode, func.sum(entries.c.held).label("held"))
+        select(entries.c.account_id, entries.c.mode, func.sum(_countable(entries.c.held)).label("held"))
         .select_from(entries.outerjoin(settlements, settlements.c.job_id == entries.c.job_id))
         .where(entries.c.kind == "hold", settlements.c.job_id.is_(None))
         .group_by(entries.c.account_id, entries.c.mode)
@@ -162,7 +218,11 @@ def _ends_without_a_settlement() -> Check:
 
 
 LEDGER_CHECKS: Final = (
+    _entries_beyond_counting(),
     _unbalanced_entries(),
+    _entries_unlike_their_kind(),
+    _entries_posted_twice(),
+    _jobs_settled_twice(),
     _balances_unlike_their_entries(),
     _entries_without_a_balance(),
     _balances_below_zero(),

@@ -130,7 +130,7 @@ settlements = Table(
     CheckConstraint("captured >= 0 AND captured <= held", name="capture_within_hold"),
 )
 
-# What each key with a spend cap has spent: `period` is a UTC day such as 2026-11-22, or `total`.
+# What each key has spent, with a spend cap or without: `period` is a UTC day such as 2026-11-22, or `total`.
 key_spending = Table(
     "key_spending",
     metadata,

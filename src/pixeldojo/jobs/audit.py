@@ -94,6 +94,30 @@ def _keys_that_spent_otherwise() -> Check:
     )
 
 
+def _spending_that_nobody_counted() -> Check:
+    total = (key_spending.c.key_id == jobs.c.key_id) & (key_spending.c.period == "total")
+    return Check(
+        select(jobs.c.key_id)
+        .distinct()
+        .select_from(jobs.outerjoin(key_spending, total))
+        .where(key_spending.c.key_id.is_(None)),
+        lambda row: f"Key {row.key_id} has jobs, but nothing says what it has spent.",
+    )
+
+
+def _days_unlike_their_total() -> Check:
+    is_total = key_spending.c.period == "total"
+    total = func.sum(case((is_total, key_spending.c.spent), else_=0)).label("total")
+    days = func.sum(case((is_total, 0), else_=key_spending.c.spent)).label("days")
+    return Check(
+        select(key_spending.c.key_id, total, days).group_by(key_spending.c.key_id).having(total != days),
+        lambda row: (
+            f"Key {row.key_id} is said to have spent {credits_text(int(row.total))} credits in total, but "
+            f"{credits_text(int(row.days))} on all days together."
+        ),
+    )
+
+
 JOB_CHECKS: Final = (
     _jobs_unlike_their_hold(),
     _holds_without_a_job(),
@@ -101,6 +125,8 @@ JOB_CHECKS: Final = (
     _failed_jobs_that_cost(),
     _open_jobs_that_are_settled(),
     _keys_that_spent_otherwise(),
+    _spending_that_nobody_counted(),
+    _days_unlike_their_total(),
 )
 
 
