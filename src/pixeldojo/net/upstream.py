@@ -32,6 +32,8 @@ _HARMLESS_HEADERS: Final = frozenset(
 """All that may go to an address that an answer named. Upstreams call their keys by too many names to list those."""
 
 _READ_BYTES: Final = 64 * 1024
+_LEAST_SENT_BYTES_PER_SECOND: Final = 250_000
+"""What a body may take to leave comes on top of a call's time: pictures inside a request are megabytes."""
 _ZLIB_OR_GZIP: Final = zlib.MAX_WBITS | 32
 
 
@@ -92,9 +94,10 @@ class UpstreamClient:
             sent_headers.setdefault("content-type", "application/json")
         session, target = self._zone_of(method, url, sent_headers)
         sending = Sending()
+        sending_seconds = len(body or b"") / _LEAST_SENT_BYTES_PER_SECOND
         try:
             async with (
-                asyncio.timeout(timeout_seconds),
+                asyncio.timeout(timeout_seconds + sending_seconds),
                 session.request(
                     method,
                     target,

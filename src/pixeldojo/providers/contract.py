@@ -217,6 +217,9 @@ class HttpClient(Protocol):
     ) -> "HttpAnswer":
         """Make one call and return its answer, whatever its status.
 
+        Args:
+            timeout_seconds: For all of it, beside what a large body takes to be sent.
+
         Raises:
             UpstreamError: `UNAVAILABLE` when surely nothing was sent, `UNKNOWN` when bytes may have left and no
                 answer came.

@@ -1,5 +1,6 @@
 """Calls to upstreams: what the key is sent to, and which failures leave the outcome open."""
 
+import asyncio
 import gzip
 import json
 import traceback
@@ -243,6 +244,21 @@ async def test_a_key_in_the_address_shows_in_no_error() -> None:
                 error = await failure(client, url, timeout_seconds=0.1)
                 assert "hunter2" not in "".join(traceback.format_exception(error))
                 assert error.__notes__
+
+
+async def test_a_large_body_has_time_to_be_sent() -> None:
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.2)
+        await answering(answer(200))(reader, writer)
+
+    async with serving(slow) as server, outbound(upstream=[server.url()]) as client:
+        for size, is_enough in ((1_000, False), (500_000, True)):
+            sent = client.request("POST", server.url(), body=bytes(size), timeout_seconds=0.05)
+            if is_enough:
+                assert (await sent).status == 200
+            else:
+                with pytest.raises(UpstreamError, match="in time"):
+                    await sent
 
 
 async def test_an_answer_of_exactly_the_limit_is_whole() -> None:
