@@ -39,6 +39,8 @@ def test_first_start_ctrl_c_and_second_start(tmp_path: Path) -> None:
     assert server.key.startswith("pd_test_")
     assert server.key in server.log
     assert str(picture) in server.log
+    welcome = server.log.partition("Run a model")[0]
+    assert welcome.count('"event": "request"') <= 4, "what a newcomer is told is not lost among the log's lines"
 
     (line,) = re.findall(r"^ *(curl .*)$", server.log, re.MULTILINE)
     pasted = subprocess.run(["bash", "-c", line], check=False, capture_output=True, text=True, timeout=60)

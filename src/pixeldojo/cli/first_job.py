@@ -9,10 +9,14 @@ from urllib.request import Request, urlopen
 FIRST_MODEL = "flux-1.1-pro"
 FIRST_PROMPT = "A sunset over the sea"
 _PATIENCE_SECONDS = 60.0
+# Below the time-out of one call, so that an answer that is held arrives.
+_HELD_SECONDS = 20
 
 
 def run_first_job(base_url: str, key: str, picture: Path) -> None:
-    """Submit, poll and download; blocks, so it runs in a thread.
+    """Submit, wait and download; blocks, so it runs in a thread.
+
+    The answer is held until the job has ended: polling would fill the screen with the log of its requests.
 
     Raises:
         ValueError: if the job did not complete.
@@ -20,12 +24,13 @@ def run_first_job(base_url: str, key: str, picture: Path) -> None:
     """
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     body = json.dumps({"prompt": FIRST_PROMPT, "output_format": "png"}).encode()
-    job = _call(f"{base_url}/api/v1/models/{FIRST_MODEL}/run", headers, body)
+    prefer = {"Prefer": f"wait={_HELD_SECONDS}"}
+    job = _call(f"{base_url}/api/v1/models/{FIRST_MODEL}/run", {**headers, **prefer}, body)
     until = time.monotonic() + _PATIENCE_SECONDS
     while job["status"] not in {"completed", "failed"}:
         if time.monotonic() > until:
             raise ValueError(f"the job {job['jobId']} is still {job['status']} after {_PATIENCE_SECONDS:.0f} s")
-        time.sleep(0.1)
+        time.sleep(1)
         job = _call(f"{base_url}/api/v1/jobs/{job['jobId']}", headers)
     if job["status"] == "failed":
         raise ValueError(f"the job {job['jobId']} failed: {job['error']['message']}")
