@@ -261,8 +261,15 @@ def _signal(node: Server, which: signal.Signals) -> None:
 
 
 @contextmanager
-def open_cluster(folder: Path, *, apis: int = 1, workers: int = 0, work_seconds: float = 0.3) -> Iterator[Cluster]:
-    """Give a set-up of its own, with so many nodes; everything ends with it."""
+def open_cluster(
+    folder: Path,
+    *,
+    apis: int = 1,
+    workers: int = 0,
+    work_seconds: float = 0.3,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Cluster]:
+    """Give a set-up of its own, with so many nodes; everything ends with it. `settings` go before the usual ones."""
     with ExitStack() as stack:
         upstream = stack.enter_context(PaidUpstream(work_seconds=work_seconds))
         broker = Broker()
@@ -273,6 +280,7 @@ def open_cluster(folder: Path, *, apis: int = 1, workers: int = 0, work_seconds:
         server.start()
         asyncio.run(server.create_database("dojo"))
         cluster = Cluster(folder, Database(server), broker, upstream)
+        cluster.settings |= settings or {}
         cluster.prepare()
         stack.callback(cluster.close)
         for _ in range(apis):
