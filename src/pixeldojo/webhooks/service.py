@@ -12,7 +12,7 @@ from pixeldojo.core.ids import IdKind, new_id
 from pixeldojo.db.engine import Database
 from pixeldojo.webhooks import store
 from pixeldojo.webhooks.schedule import next_attempt_at
-from pixeldojo.webhooks.store import Attempt, Delivery, DeliveryFilter
+from pixeldojo.webhooks.store import Attempt, Delivery, DeliveryFilter, Plan
 
 _HTTP_GONE = 410
 
@@ -116,7 +116,7 @@ class WebhooksService:
                 random=self._random.random,
             )
             status = "failed" if following is None else "pending"
-        plan = {"status": status, "next_attempt_at": following, "schedule_position": made}
+        plan = Plan(status, made, following)
         delivered_at = now if status == "delivered" else delivery.delivered_at
         await self._database.write(
             lambda connection: store.record_attempt(connection, delivery, attempt, delivered_at=delivered_at, plan=plan)

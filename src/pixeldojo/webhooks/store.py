@@ -1,13 +1,27 @@
 """All SQL on webhook deliveries and their attempts. Writes of a worker carry the fence of its claim."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, case, func, insert, literal_column, or_, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Row,
+    Select,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pixeldojo.db.columns import UtcTime
 from pixeldojo.db.dialect import insert_for
 from pixeldojo.db.tables import deliveries, delivery_attempts, jobs
 
@@ -54,12 +68,62 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """What follows from an attempt: the delivery's status, where in the schedule it is, and when it is tried again."""
+
+    status: str
+    schedule_position: int
+    next_attempt_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryFilter:
     """Which deliveries a page shows: `cursor` is the id of the last one of the page before."""
 
     limit: int
     cursor: str | None = None
     status: str | None = None
+
+
+# Built once: these run for every attempt, and building one takes longer than running it.
+_ID = deliveries.c.id == bindparam("the_id")
+_NOW = bindparam("now", type_=UtcTime)
+_FIND = select(deliveries).where(_ID)
+_CLAIM = (
+    update(deliveries)
+    .where(
+        _ID,
+        deliveries.c.status == "pending",
+        deliveries.c.next_attempt_at <= _NOW,
+        or_(deliveries.c.lease_owner.is_(None), deliveries.c.lease_until < _NOW),
+    )
+    .values(
+        lease_owner=bindparam("owner", type_=deliveries.c.lease_owner.type),
+        lease_until=bindparam("until", type_=UtcTime),
+        fence=deliveries.c.fence + 1,
+    )
+    .returning(*deliveries.c)
+)
+_IS_AS_PLANNED = deliveries.c.next_attempt_at == bindparam("was_due_at", type_=UtcTime)
+
+
+def _planned(name: str, column: Column[Any]) -> ColumnElement[Any]:
+    return case((_IS_AS_PLANNED, bindparam(name, type_=column.type)), else_=column)
+
+
+_RECORD = (
+    update(deliveries)
+    .where(_ID, deliveries.c.fence == bindparam("our_fence", type_=deliveries.c.fence.type))
+    .values(
+        lease_owner=None,
+        lease_until=None,
+        attempt_count=bindparam("number", type_=deliveries.c.attempt_count.type),
+        delivered_at=bindparam("success_at", type_=UtcTime),
+        status=_planned("planned_status", deliveries.c.status),
+        schedule_position=_planned("planned_position", deliveries.c.schedule_position),
+        next_attempt_at=_planned("planned_at", deliveries.c.next_attempt_at),
+    )
+)
 
 
 async def insert_delivery(connection: AsyncConnection, delivery: Delivery) -> None:
@@ -70,7 +134,7 @@ async def insert_delivery(connection: AsyncConnection, delivery: Delivery) -> No
 
 async def find_delivery(connection: AsyncConnection, delivery_id: str) -> Delivery | None:
     """Return a delivery."""
-    row = (await connection.execute(select(deliveries).where(deliveries.c.id == delivery_id))).one_or_none()
+    row = (await connection.execute(_FIND, {"the_id": delivery_id})).one_or_none()
     return None if row is None else _delivery(row)
 
 
@@ -143,18 +207,8 @@ async def claim(
     connection: AsyncConnection, delivery_id: str, owner: str, now: datetime, lease_until: datetime
 ) -> Delivery | None:
     """Take the lease of a delivery whose attempt is due; None if another has it or nothing is due."""
-    statement = (
-        update(deliveries)
-        .where(
-            deliveries.c.id == delivery_id,
-            deliveries.c.status == "pending",
-            deliveries.c.next_attempt_at <= now,
-            or_(deliveries.c.lease_owner.is_(None), deliveries.c.lease_until < now),
-        )
-        .values(lease_owner=owner, lease_until=lease_until, fence=deliveries.c.fence + 1)
-        .returning(*deliveries.c)
-    )
-    row = (await connection.execute(statement)).one_or_none()
+    given = {"the_id": delivery_id, "owner": owner, "now": now, "until": lease_until}
+    row = (await connection.execute(_CLAIM, given)).one_or_none()
     return None if row is None else _delivery(row)
 
 
@@ -164,25 +218,25 @@ async def record_attempt(
     attempt: Attempt,
     *,
     delivered_at: datetime | None,
-    plan: Mapping[str, Any],
+    plan: Plan,
 ) -> bool:
     """Record a try and the plan that follows from it; False when another claimed the delivery since.
 
     Recording the same try again changes nothing. A replay asked for, or an end put to the delivery, while the attempt
     was under way stays as it is: it changed `next_attempt_at`, and the plan of the attempt is dropped.
     """
-    ours = (deliveries.c.id == delivery.id, deliveries.c.fence == delivery.fence)
-    statement = (
-        update(deliveries)
-        .where(*ours)
-        .values(lease_owner=None, lease_until=None, attempt_count=attempt.number, delivered_at=delivered_at)
-        .returning(deliveries.c.next_attempt_at)
-    )
-    planned = (await connection.execute(statement)).one_or_none()
-    if planned is None:
+    given = {
+        "the_id": delivery.id,
+        "our_fence": delivery.fence,
+        "was_due_at": delivery.next_attempt_at,
+        "number": attempt.number,
+        "success_at": delivered_at,
+        "planned_status": plan.status,
+        "planned_position": plan.schedule_position,
+        "planned_at": plan.next_attempt_at,
+    }
+    if (await connection.execute(_RECORD, given)).rowcount == 0:
         return False
-    if planned.next_attempt_at == delivery.next_attempt_at:
-        await connection.execute(update(deliveries).where(*ours).values(**plan))
     await connection.execute(
         insert_for(connection, delivery_attempts)
         .values(
