@@ -195,7 +195,7 @@ class GoogleEmulator(Emulator):
         if work.wants(Trouble.MODERATED):
             return answer | {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
         if work.wants(Trouble.PARTIAL, Trouble.FAILED):
-            reason = "IMAGE_SAFETY" if work.wants(Trouble.PARTIAL) else "IMAGE_OTHER"
+            reason = "IMAGE_SAFETY" if work.wants(Trouble.PARTIAL) else "OTHER"
             withheld = {"finishReason": reason, "finishMessage": "Unable to show the picture.", "index": 0}
             return answer | {"candidates": [{"content": {"role": "model"}, **withheld}]}
         data = {"mimeType": CONTENT_TYPES[work.kind], "data": base64.b64encode(self.content_of(work)).decode()}

@@ -151,8 +151,10 @@ async def test_the_wait_stands_among_the_details() -> None:
         ({"promptFeedback": {"blockReason": "OTHER"}}, REFUSED_CONTENT),
         ({"candidates": [{"finishReason": "IMAGE_SAFETY"}]}, REFUSED_CONTENT),
         ({"candidates": [{"finishReason": "IMAGE_RECITATION", "content": {}}]}, REFUSED_CONTENT),
+        ({"candidates": [{"finishReason": "IMAGE_OTHER"}]}, REFUSED_CONTENT),
+        ({"candidates": [{"finishReason": "NO_IMAGE"}]}, REFUSED_CONTENT),
         # Not moderation: the model drew nothing.
-        ({"candidates": [{"finishReason": "NO_IMAGE"}]}, None),
+        ({"candidates": [{"finishReason": "OTHER"}]}, None),
         ({"candidates": [{"content": {"parts": [{"text": "I cannot."}]}, "finishReason": "STOP"}]}, None),
     ],
 )

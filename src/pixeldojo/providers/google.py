@@ -57,11 +57,12 @@ _FILE = re.compile(r"/files/([a-z0-9]{1,100})(?:[:?/]|$)")
 _DURATION = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,9})?)s")
 _REFUSAL = re.compile(r"safety|usage guidelines|responsible ai|prohibited|sensitive", re.IGNORECASE)
 
-# Why a candidate has no picture, where that is moderation; the others (OTHER, NO_IMAGE, MAX_TOKENS) are the model's.
+# Why a candidate has no picture, where moderation took it or the model would not draw it: another prompt may help.
+# The others (OTHER, MAX_TOKENS) are the model's trouble.
 _REFUSALS: Final = frozenset(
     {
         *("SAFETY", "IMAGE_SAFETY", "PROHIBITED_CONTENT", "IMAGE_PROHIBITED_CONTENT", "BLOCKLIST", "SPII"),
-        *("RECITATION", "IMAGE_RECITATION"),
+        *("RECITATION", "IMAGE_RECITATION", "IMAGE_OTHER", "NO_IMAGE"),
     }
 )
 _INVALID_ARGUMENT: Final = 3
