@@ -8,6 +8,9 @@ from typing import TypeVar
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from tests.clock import FakeClock
 from tests.stores import BASE_URL, RETENTION, Stores, request
 
 from pixeldojo.accounts.keys import SpendCap, SpendCapPeriod
@@ -19,11 +22,12 @@ from pixeldojo.core.errors import (
     Forbidden,
     IdempotencyMismatch,
     InsufficientCredits,
+    ServiceUnavailable,
     SubmissionFailed,
 )
 from pixeldojo.core.json_types import JsonObject
 from pixeldojo.credits.store import Balance
-from pixeldojo.db.engine import Database, Work
+from pixeldojo.db.engine import Database, Work, open_database
 from pixeldojo.db.tables import entries, idempotency_keys, jobs, key_spending
 from pixeldojo.engine import Hint
 from pixeldojo.jobs.job import JobFilter
@@ -243,11 +247,24 @@ async def test_an_answer_is_kept_as_long_as_its_job_and_then_the_key_is_free(sto
     assert (await stores.jobs.create(other)).job_id == second.job_id
 
 
+async def test_an_answer_is_kept_while_its_job_goes_on_however_long_no_worker_comes(stores: Stores) -> None:
+    key = await stores.new_key(granted=5_000)
+    first = await stores.jobs.create(request(key, idempotency_key="k", timeout_seconds=60))
+    stores.clock.advance(30 * DAY_SECONDS)
+
+    await stores.ending.forget_answers()
+
+    assert await stores.jobs.find_replay(request(key, idempotency_key="k")) == replace(first, is_replay=True)
+    assert (await stores.jobs.create(request(key, idempotency_key="k"))).is_replay
+    assert await stores.count(jobs) == 1
+
+
 async def test_answers_whose_time_is_over_are_forgotten(stores: Stores) -> None:
     key = await stores.new_key(granted=5_000)
-    await stores.jobs.create(request(key, idempotency_key="k", timeout_seconds=60))
+    job_id = await stores.create(key, idempotency_key="k")
+    await stores.claims.complete(await stores.claim(job_id), [], 1_000)
 
-    stores.clock.advance(60 + DAY_SECONDS - 1)
+    stores.clock.advance(DAY_SECONDS - 1)
     await stores.ending.forget_answers()
     assert await stores.count(idempotency_keys) == 1
     stores.clock.advance(1)
@@ -279,6 +296,59 @@ async def test_a_job_that_cannot_be_stored_costs_nothing(stores: Stores, table: 
 
     assert await stores.credits.balance(key.account_id, "test") == Balance(1_000, granted=1_000)
     assert not (await stores.jobs.create(request(key, idempotency_key="k"))).is_replay
+
+
+class _BreaksOff(Database):
+    """A database that commits, and is gone before it says so."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def write(self, work: Work[Result]) -> Result:
+        await self._database.write(work)
+        raise OperationalError("COMMIT", {}, ConnectionResetError(), connection_invalidated=True)
+
+
+async def test_nobody_is_told_that_nothing_was_charged_while_nobody_knows(stores: Stores) -> None:
+    key = await stores.new_key(granted=1_000)
+    wanted = request(key, idempotency_key="k", inline_files={DIGEST: PICTURE})
+    breaking = Stores(_BreaksOff(stores.database), stores.clock, stores.blobs, stores.engine)
+
+    with pytest.raises(ServiceUnavailable, match=r"whether the job is stored.*with the same Idempotency-Key"):
+        await breaking.jobs.create(wanted)
+
+    again = await stores.jobs.create(wanted)
+    assert again.is_replay
+    assert await is_kept(stores, again.job_id)
+
+
+class _TornDown(Database):
+    """A database whose connections end in the middle of a transaction, as when PostgreSQL is restarted."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def write(self, work: Work[Result]) -> Result:
+        async def torn(connection: AsyncConnection) -> Result:
+            await work(connection)
+            await connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+            raise AssertionError("there is no connection left to answer")
+
+        return await self._database.write(torn)
+
+
+async def test_a_connection_that_ends_is_told_from_a_job_that_is_refused(
+    postgres_address: str, clock: FakeClock
+) -> None:
+    database = open_database(postgres_address)
+    stores, torn = Stores(database, clock), Stores(_TornDown(database), clock)
+    key = await stores.new_key(granted=1_000)
+
+    with pytest.raises(ServiceUnavailable):
+        await torn.jobs.create(request(key, idempotency_key="k"))
+
+    assert not (await stores.jobs.create(request(key, idempotency_key="k"))).is_replay
+    await database.close()
 
 
 # Media that came inside the request.

@@ -7,11 +7,11 @@ job ends in `ending.py`; HTTP is the API's.
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pixeldojo.accounts.keys import ApiKey
@@ -25,6 +25,8 @@ from pixeldojo.core.errors import (
     JobFailure,
     JobFailureCode,
     NotFound,
+    PixelDojoError,
+    ServiceUnavailable,
     SubmissionFailed,
     ValidationError,
 )
@@ -45,6 +47,8 @@ from pixeldojo.webhooks.service import WebhooksService
 from pixeldojo.webhooks.store import Delivery
 
 _WHILE_HOLDING = "while holding the price"
+# How long an answer is kept for a job that goes on: its end sets the time, however late that comes.
+_UNTIL_IT_ENDS = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +106,23 @@ class JobsService:
             IdempotencyMismatch: the key was used with another request.
             CreditError: the ledger could not take the hold; nothing was stored or charged.
             SubmissionFailed: the database refused the job; nothing was stored or charged.
+            ServiceUnavailable: the database broke off, and nobody knows yet whether the job is stored.
         """
         now = self._clock.now()
         job_id = new_id(IdKind.JOB, now)
         await self._assets.keep_inline_files(job_id, request.inline_files)
         accepted: Accepted | None = None
-        is_cut_off = False
+        is_stored_perhaps = False  # then better files without a job than a job without its files
         try:
             accepted = await self._database.write(lambda connection: self._create(connection, request, job_id, now))
         except SQLAlchemyError as error:
-            again = "nothing was charged. Try again with the same Idempotency-Key."
-            if _WHILE_HOLDING in getattr(error, "__notes__", ()):
-                raise CreditError(f"The credits for the job could not be held; {again}") from error
-            raise SubmissionFailed(f"The job could not be stored; {again}") from error
+            is_stored_perhaps = isinstance(error, DBAPIError) and error.connection_invalidated
+            raise _not_accepted(error, is_stored_perhaps) from error
         except asyncio.CancelledError:
-            is_cut_off = True  # perhaps stored all the same: better files without a job than a job without its files
+            is_stored_perhaps = True
             raise
         finally:
-            if request.inline_files and not is_cut_off and (accepted is None or accepted.is_replay):
+            if request.inline_files and not is_stored_perhaps and (accepted is None or accepted.is_replay):
                 await self._assets.delete_files([job_id])
         if not accepted.is_replay:
             await self._engine.announce(Hint.JOB, job_id)
@@ -137,7 +140,7 @@ class JobsService:
                 fingerprint=request.fingerprint,
                 resource_id=job_id,
                 now=now,
-                expires_at=deadline + self._retention,
+                expires_at=_UNTIL_IT_ENDS,
             )
             if kept is not None:
                 return self._replayed(kept, request)
@@ -332,6 +335,20 @@ class JobsService:
             raise Expired("The job of this delivery has expired, and its webhook with it.")
         await self._engine.announce(Hint.DELIVERY, replayed.id)
         return replayed
+
+
+def _not_accepted(error: SQLAlchemyError, is_stored_perhaps: bool) -> PixelDojoError:
+    """Return what a caller is told whose job the database did not take, or broke off while it did."""
+    if is_stored_perhaps:
+        return ServiceUnavailable(
+            "The database broke off before it said whether the job is stored. Send the request again with the same "
+            "Idempotency-Key; without one, look into GET /api/v1/jobs first.",
+            headers={"Retry-After": "5"},
+        )
+    again = "nothing was charged. Try again with the same Idempotency-Key."
+    if _WHILE_HOLDING in getattr(error, "__notes__", ()):
+        return CreditError(f"The credits for the job could not be held; {again}")
+    return SubmissionFailed(f"The job could not be stored; {again}")
 
 
 def _over() -> Expired:
