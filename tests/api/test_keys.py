@@ -425,6 +425,17 @@ async def test_a_weaker_key_gets_no_secret_out_of_a_stronger_ones_idempotency_ke
     assert (await own.post(KEYS, WANTED, idempotency_key="order-1")).status == 403
 
 
+async def test_a_weaker_key_gets_no_secret_of_a_key_that_was_given_more_since(dojo: Dojo, caller: Caller) -> None:
+    limited = {**WANTED, "ratePerMinute": 10}
+    first = await caller.post(KEYS, limited, idempotency_key="order-1")
+    own = await weak(dojo, caller, rate_per_minute=10)
+    assert (await own.post(KEYS, limited, idempotency_key="order-1")).json == first.json
+    await patch(caller, first.json["keyId"], ratePerMinute=1_000)
+    refused = await own.post(KEYS, limited, idempotency_key="order-1")
+    assert (refused.status, refused.error["code"]) == (403, "forbidden")
+    assert (await caller.post(KEYS, limited, idempotency_key="order-1")).json == first.json
+
+
 async def test_a_refused_request_does_not_consume_the_idempotency_key(caller: Caller) -> None:
     assert (await caller.post(KEYS, {**WANTED, "scopes": ["all"]}, idempotency_key="order-1")).status == 400
     assert (await caller.post(KEYS, {**WANTED, "mode": "live"}, idempotency_key="order-1")).status == 403

@@ -172,6 +172,16 @@ async def test_accounts_are_found_by_name_and_by_id(stores: Stores, account_id: 
         await stores.accounts.find_account("somebody")
 
 
+async def test_an_account_asked_for_by_many_at_once_is_made_once(stores: Stores, account_id: str) -> None:
+    """Two of one name, and grants would go to one of them and keys be of the other."""
+    made = await asyncio.gather(*(stores.accounts.find_or_create_account("team blue") for _ in range(8)))
+
+    assert len({*made}) == 1
+    assert await stores.accounts.find_account("team blue") == made[0] != account_id
+    assert len(await stores.accounts.webhook_secrets(made[0])) == 1
+    assert await stores.accounts.find_or_create_account("the account") == account_id
+
+
 async def test_keys_are_listed_for_one_account_or_for_all(stores: Stores, account_id: str) -> None:
     mine = await stores.new_key(account_id=account_id)
     stores.clock.advance(1)

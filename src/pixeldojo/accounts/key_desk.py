@@ -28,6 +28,7 @@ MOST_KEYS = 1_000
 # For this long the request that made a key can be sent again for the same answer.
 _REPEATABLE = timedelta(hours=24)
 _CREATED = 201
+_TOO_MUCH = "The new key would have more than the calling key has"
 
 Change = Callable[[KeyTerms], KeyTerms]
 """What a caller wants changed: from the terms of a key as they stand to what they shall be."""
@@ -94,7 +95,7 @@ class KeyDesk:
         self, connection: AsyncConnection, own: ApiKey, wanted: KeyTerms, idempotency_key: str | None, now: datetime
     ) -> MadeKey:
         own = await _still_valid(connection, own, now)
-        _refuse(beyond_maker(own, wanted, self._default_rate), "The new key would have more than the calling key has")
+        _refuse(beyond_maker(own, wanted, self._default_rate), _TOO_MUCH)
         await store.lock_account(connection, own.account_id)
         key_id = new_id(IdKind.KEY, now)
         if idempotency_key is not None:
@@ -113,6 +114,8 @@ class KeyDesk:
                 )
             if kept is not None:
                 made = await _find(connection, own, kept.resource_id)
+                # It may have been given more since it was made.
+                _refuse(beyond_maker(own, terms_of(made), self._default_rate), _TOO_MUCH)
                 again = self._new_key(own, wanted, idempotency_key, made.id, made.created_at)
                 return MadeKey(again, is_replay=True)
         if await store.count_valid_keys(connection, own.account_id, now) >= MOST_KEYS:

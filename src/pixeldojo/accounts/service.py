@@ -24,6 +24,7 @@ from pixeldojo.core.ids import IdKind, new_id
 from pixeldojo.core.json_types import JsonObject
 from pixeldojo.core.secrets import new_webhook_secret
 from pixeldojo.db.answers import KeptAnswer, keep_answer, reserve_answer
+from pixeldojo.db.dialect import one_at_a_time
 from pixeldojo.db.engine import Database
 
 # A revoked key stops working at once on the node that revoked it and within this time on every other.
@@ -65,14 +66,22 @@ class AccountsService:
 
     async def create_account(self, name: str) -> str:
         """Create an account with its first webhook secret; return its id."""
+        return await self._database.write(lambda connection: self._create_account(connection, name))
+
+    async def find_or_create_account(self, name: str) -> str:
+        """Return the id of the account with that name or id, which is made if there is none; of many at once by one."""
+
+        async def work(connection: AsyncConnection) -> str:
+            await one_at_a_time(connection, "accounts")
+            return await store.find_account(connection, name) or await self._create_account(connection, name)
+
+        return await self._database.write(work)
+
+    async def _create_account(self, connection: AsyncConnection, name: str) -> str:
         now = self._clock.now()
         account_id = new_id(IdKind.ACCOUNT, now)
-
-        async def work(connection: AsyncConnection) -> None:
-            await store.insert_account(connection, account_id, name, now)
-            await store.insert_secret(connection, account_id, 1, new_webhook_secret(), now)
-
-        await self._database.write(work)
+        await store.insert_account(connection, account_id, name, now)
+        await store.insert_secret(connection, account_id, 1, new_webhook_secret(), now)
         return account_id
 
     async def find_account(self, name: str) -> str:

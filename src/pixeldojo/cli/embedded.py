@@ -64,7 +64,7 @@ async def _first_key(node: Node, settings: Settings) -> str:
     if path.exists():
         return path.read_text().strip()
     accounts = node.office.accounts
-    account_id = await accounts.create_account(DEFAULT_ACCOUNT)
+    account_id = await accounts.find_or_create_account(DEFAULT_ACCOUNT)
     amount = settings.first_credits * MILLICREDITS_PER_CREDIT
     await node.office.credits.grant(account_id, KeyMode.TEST, amount, "sandbox credits of the first start")
     new = await accounts.create_key(account_id, name="first key", mode=KeyMode.TEST)

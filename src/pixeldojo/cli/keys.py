@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.table import Table
 
 from pixeldojo.accounts.keys import ApiKey, KeyMode, Scope, SpendCap, SpendCapPeriod
-from pixeldojo.core.errors import NotFound
 from pixeldojo.core.labels import LONGEST_NAME, read_label
 from pixeldojo.core.money import credits_text, parse_credits
 from pixeldojo.core.near_miss import nearest
@@ -135,10 +134,7 @@ async def _create(
     rate_per_minute: int | None,
 ) -> "NewKey":
     async with open_office(read_settings()) as office:
-        try:
-            account_id = await office.accounts.find_account(account)
-        except NotFound:
-            account_id = await office.accounts.create_account(account)
+        account_id = await office.accounts.find_or_create_account(account)
         return await office.accounts.create_key(
             account_id,
             name=name,
