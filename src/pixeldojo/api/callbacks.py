@@ -21,7 +21,7 @@ _FAILURES_PER_MINUTE = 60
     status_code=204,
     summary="An upstream's callback",
     operation_id="takeCallback",
-    responses={204: {"description": "The job is being looked at."}, **error_answers(400, 403, 404, 413, 429)},
+    responses={204: {"description": "The job is being looked at."}, **error_answers(400, 403, 404, 413, 415, 429)},
 )
 async def take_callback(
     request: Request,

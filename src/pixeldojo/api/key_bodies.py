@@ -21,6 +21,10 @@ HIGHEST_RATE: Final = 1_000_000
 LONGEST_LIFE: Final = timedelta(days=100 * 365)
 """No key lives longer: what is meant without end has no expiry."""
 
+_MOST_VIOLATIONS: Final = 100
+_MOST_SUMMED_UP: Final = 5
+_LONGEST_NAME: Final = 60
+
 _Body = TypeVar("_Body", bound="_KeyBody")
 
 
@@ -119,13 +123,14 @@ def read_key_body(kind: type[_Body], body: Mapping[str, object], now: datetime) 
     try:
         read = kind.model_validate(body, context={"now": now})
     except PydanticError as error:
-        details = [Violation(_path(problem), complaint_of(problem)) for problem in error.errors()]
-        summary = "; ".join(f"{detail.path}: {detail.message}" for detail in details)
-        raise ValidationError(summary, details=details) from None
+        details = [Violation(_path(problem), complaint_of(problem)) for problem in error.errors()[:_MOST_VIOLATIONS]]
+        summary = "; ".join(f"{detail.path}: {detail.message}" for detail in details[:_MOST_SUMMED_UP])
+        more = f"; and {error.error_count() - _MOST_SUMMED_UP} more" if error.error_count() > _MOST_SUMMED_UP else ""
+        raise ValidationError(f"{summary}{more}", details=details) from None
     if not read.model_fields_set:
         raise ValidationError(f"The body changes nothing; give some of {', '.join(_TERMS)}.")
     return read
 
 
 def _path(problem: Problem) -> str:
-    return ".".join(str(part) for part in problem["loc"])
+    return ".".join(str(part)[:_LONGEST_NAME] for part in problem["loc"])
