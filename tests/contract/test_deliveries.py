@@ -221,6 +221,36 @@ async def test_the_longest_overdue_come_first_and_no_more_than_asked_for(stores:
     assert await stores.webhooks.due(3) == due[:3]
 
 
+@pytest.mark.parametrize(
+    "dead", ["https://dead.test/hook", "https://dead.test", "https://dead.test:8443/a/b?c=//d", "http://[2001:db8::1]/"]
+)
+async def test_many_overdue_deliveries_to_one_host_do_not_hide_those_to_another(
+    stores: Stores, key: ApiKey, dead: str
+) -> None:
+    urls = [dead, f"{dead}{'&' if '?' in dead else '?'}job=2", dead, HOOK]
+    jobs = []
+    for url in urls:
+        jobs.append((await stores.at(key, Step.ENDED, webhook_url=url)).id)
+        stores.clock.advance(1)
+    found = await stores.webhooks.find_deliveries(jobs)
+    first, _, _, to_another = (found[job_id].id for job_id in jobs)
+
+    assert await stores.webhooks.due(2) == [first, to_another]
+
+
+async def test_what_has_just_come_due_is_found_behind_any_backlog(
+    stores: Stores, key: ApiKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_OVERDUE_LOOKED_AT", 2)
+    jobs = []
+    for url in (*["https://dead.test/hook"] * 6, HOOK):
+        jobs.append((await stores.at(key, Step.ENDED, webhook_url=url)).id)
+        stores.clock.advance(1)
+    found = await stores.webhooks.find_deliveries(jobs)
+
+    assert found[jobs[-1]].id in await stores.webhooks.due(2)
+
+
 async def test_an_account_with_many_overdue_deliveries_does_not_hide_those_of_another(
     stores: Stores, key: ApiKey
 ) -> None:

@@ -17,15 +17,16 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    union,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pixeldojo.db.columns import UtcTime
-from pixeldojo.db.dialect import insert_for
+from pixeldojo.db.dialect import insert_for, url_host
 from pixeldojo.db.tables import deliveries, delivery_attempts, jobs
 
-_OVERDUE_LOOKED_AT = 10_000
+_OVERDUE_LOOKED_AT = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,21 +263,24 @@ async def release_leases(connection: AsyncConnection, owner: str | None) -> int:
 async def due_delivery_ids(connection: AsyncConnection, now: datetime, limit: int) -> Sequence[str]:
     """Return deliveries whose attempt is due and that no living worker holds.
 
-    Accounts take turns, each with its longest overdue first: many deliveries to one dead receiver must not keep
-    those of other accounts from being found.
+    Hosts take turns, an account's own each and each with its longest overdue first: many deliveries to one dead
+    receiver must not keep others from being found. Looked at are those that are longest overdue and those that have
+    just come due, so that a backlog hides nothing new either.
     """
-    overdue = (
-        select(deliveries.c.id, deliveries.c.account_id, deliveries.c.next_attempt_at)
-        .where(
-            deliveries.c.status == "pending",
-            deliveries.c.next_attempt_at <= now,
-            or_(deliveries.c.lease_owner.is_(None), deliveries.c.lease_until < now),
-        )
-        .order_by(deliveries.c.next_attempt_at)
-        .limit(_OVERDUE_LOOKED_AT)
-        .subquery()
+    host = url_host(connection, deliveries.c.url).label("host")
+    due = select(deliveries.c.id, deliveries.c.account_id, deliveries.c.next_attempt_at, host).where(
+        deliveries.c.status == "pending",
+        deliveries.c.next_attempt_at <= now,
+        or_(deliveries.c.lease_owner.is_(None), deliveries.c.lease_until < now),
     )
-    turn = func.row_number().over(partition_by=overdue.c.account_id, order_by=overdue.c.next_attempt_at)
+    ends = [
+        select(due.order_by(order).limit(_OVERDUE_LOOKED_AT).subquery())
+        for order in (deliveries.c.next_attempt_at, deliveries.c.next_attempt_at.desc())
+    ]
+    overdue = union(*ends).subquery()
+    turn = func.row_number().over(
+        partition_by=(overdue.c.account_id, overdue.c.host), order_by=overdue.c.next_attempt_at
+    )
     query = select(overdue.c.id).order_by(turn, overdue.c.next_attempt_at).limit(limit)
     return (await connection.execute(query)).scalars().all()
 

@@ -3,11 +3,12 @@
 Turns go round the hosts, an account's own each, and at a host round its addresses (without the query). An address has
 one place until it answers quickly, then twice as many with every quick answer; one that is slow or silent is back to
 one place. A host has a few more, so that a silent address there leaves room for its neighbours. Hints for a host that
-already has many waiting are dropped; the sweep brings them again.
+already has many waiting, measured by the room that is left, are dropped; the sweep brings them again.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -40,7 +41,10 @@ _HOST_PLACES = (4, 16)
 _QUICK_SECONDS = 2.0
 _WAITING_PER_HOST = 1_000
 _IN_HAND_LIMIT = 20_000
+_SHARES = 20
 _ERROR_LIMIT = 400
+# A rotated secret signs so much later; its predecessor goes on for a day.
+_SECRETS_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -125,6 +129,14 @@ class _Host:
             self.turns.append(address)
 
 
+@dataclass(frozen=True, slots=True)
+class _Secrets:
+    """An account's signing secrets, known or being looked up, and until when they may be used."""
+
+    looking: asyncio.Future[Sequence[str]]
+    until: float
+
+
 class Deliverer:
     """Claims deliveries that are due, sends them, records what came of it."""
 
@@ -139,6 +151,7 @@ class Deliverer:
         meters: Meters,
         owner: str,
         waiting_per_host: int = _WAITING_PER_HOST,
+        in_hand_limit: int = _IN_HAND_LIMIT,
     ) -> None:
         self._webhooks = webhooks
         self._accounts = accounts
@@ -148,15 +161,17 @@ class Deliverer:
         self._meters = meters
         self._owner = owner
         self._waiting_per_host = waiting_per_host
+        self._in_hand_limit = in_hand_limit
         self._hosts: dict[tuple[str, str], _Host] = {}
         self._turns: deque[_Host] = deque()
         self._in_hand: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._secrets: dict[str, _Secrets] = {}
         self._is_stopping = False
 
     async def take(self, delivery_id: str) -> None:
         """Take in the delivery that a hint announced; the sending goes on after this returns."""
-        if self._is_stopping or delivery_id in self._in_hand or len(self._in_hand) >= _IN_HAND_LIMIT:
+        if self._is_stopping or delivery_id in self._in_hand or len(self._in_hand) >= self._in_hand_limit:
             return
         delivery = await self._webhooks.find(delivery_id)
         if delivery is None or delivery.next_attempt_at is None or self._is_stopping or delivery_id in self._in_hand:
@@ -164,7 +179,7 @@ class Deliverer:
         url = urlsplit(delivery.url)
         key = (delivery.account_id, url.netloc)
         host = self._hosts.setdefault(key, _Host(key))
-        if host.waiting_count >= self._waiting_per_host:
+        if host.waiting_count >= self._most_waiting:
             return
         self._in_hand.add(delivery_id)
         host.add(url.path, delivery_id)
@@ -179,10 +194,18 @@ class Deliverer:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        for secrets in self._secrets.values():
+            secrets.looking.cancel()
         try:
             await self._webhooks.release_leases(self._owner)
         except Exception:  # noqa: BLE001  with the database away the leases run out by themselves
             self._log.exception("deliveries could not be given back")
+
+    @property
+    def _most_waiting(self) -> int:
+        """How many may wait for a host: a share of the room that is left, so that some is always left for others."""
+        free = self._in_hand_limit - len(self._in_hand)
+        return min(self._waiting_per_host, 1 + free // _SHARES)
 
     def _give_turn(self, host: _Host) -> None:
         if host.turns and host.places.is_one_free and not host.has_turn:
@@ -222,8 +245,7 @@ class Deliverer:
 
     async def _attempt(self, delivery: Delivery) -> bool:
         """Send a delivery and record what came of it; say whether the receiver answered quickly."""
-        # Both times: whoever gives up while the database is away for a moment leaves the delivery to its lease.
-        secrets = await through_outage(self._clock, lambda: self._accounts.webhook_secrets(delivery.account_id))
+        secrets = await self._secrets_of(delivery.account_id)
         started_at, started = self._clock.now(), self._clock.monotonic()
         body = delivery.body.encode()
         answer: HttpAnswer | None = None
@@ -238,6 +260,7 @@ class Deliverer:
         attempt = Attempt(delivery.attempt_count + 1, started_at, seconds, status, error)
         header = None if answer is None else answer.headers.get("retry-after")
         retry_after = retry_after_seconds(header, self._clock.now())
+        # Whoever gives up while the database is away for a moment leaves the delivery to its lease.
         outcome = await through_outage(self._clock, lambda: self._webhooks.record(delivery, attempt, retry_after))
         due_at = delivery.next_attempt_at or started_at
         self._meters.webhook_attempted(outcome, seconds, (started_at - due_at).total_seconds())
@@ -252,6 +275,16 @@ class Deliverer:
             seconds=round(seconds, 3),
         )
         return answer is not None and seconds <= _QUICK_SECONDS
+
+    async def _secrets_of(self, account_id: str) -> Sequence[str]:
+        """Return what to sign with; of attempts that begin together, only the first looks it up."""
+        now = self._clock.monotonic()
+        kept = self._secrets.get(account_id)
+        if kept is None or kept.until <= now:
+            self._secrets = {account: one for account, one in self._secrets.items() if one.until > now}
+            looking = through_outage(self._clock, lambda: self._accounts.webhook_secrets(account_id))
+            kept = self._secrets[account_id] = _Secrets(asyncio.ensure_future(looking), now + _SECRETS_SECONDS)
+        return await asyncio.shield(kept.looking)
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:

@@ -14,6 +14,7 @@ from pixeldojo.jobs.places.service import UpstreamPlaces
 from pixeldojo.webhooks.service import WebhooksService
 
 _BATCH = 500
+_AGAIN_SECONDS = 5.0
 _PURGE_BATCH = 50
 _FORGET_EVERY_SECONDS = 600.0
 # Listing all files is dear where there are many, and strays are rare.
@@ -46,6 +47,7 @@ class Sweep:
         self._clock = clock
         self._log = log
         self._every_seconds = every_seconds
+        self._announced: dict[str, float] = {}
         self._forget_at = 0.0
         self._strays_at = clock.monotonic() + _FIRST_STRAYS_SECONDS
 
@@ -69,8 +71,12 @@ class Sweep:
             await self._engine.announce(Hint.JOB, job_id)
 
     async def announce_deliveries(self) -> None:
-        """Announce the webhooks whose attempt is due."""
-        for delivery_id in await self._webhooks.due(_BATCH):
+        """Announce the webhooks whose attempt is due, each again only after a while: it may wait for its turn."""
+        since = self._clock.monotonic() - _AGAIN_SECONDS
+        self._announced = {delivery_id: at for delivery_id, at in self._announced.items() if at > since}
+        due = await self._webhooks.due(_BATCH + len(self._announced))
+        for delivery_id in [one for one in due if one not in self._announced][:_BATCH]:
+            self._announced[delivery_id] = self._clock.monotonic()
             await self._engine.announce(Hint.DELIVERY, delivery_id)
 
     async def end_expired(self) -> None:

@@ -109,7 +109,9 @@ class Gate:
         return self._given
 
 
-def deliverer(shop: Workshop, http: OutboundClient, owner: str = "worker_1", *, waiting: int = 1_000) -> Deliverer:
+def deliverer(
+    shop: Workshop, http: OutboundClient, owner: str = "worker_1", *, waiting: int = 1_000, in_hand: int = 20_000
+) -> Deliverer:
     """Return a deliverer over a workshop's stores."""
     return Deliverer(
         webhooks=shop.stores.webhooks,
@@ -120,6 +122,7 @@ def deliverer(shop: Workshop, http: OutboundClient, owner: str = "worker_1", *, 
         meters=Meters("0.0.0"),
         owner=owner,
         waiting_per_host=waiting,
+        in_hand_limit=in_hand,
     )
 
 

@@ -202,6 +202,23 @@ async def test_hints_beyond_the_bound_of_a_receiver_are_left_to_the_sweep(
     assert len(receivers.received) == 25
 
 
+async def test_silent_hosts_with_much_waiting_leave_room_for_others(
+    shop: Workshop, key: ApiKey, receivers: ScriptedReceivers
+) -> None:
+    gate = Gate()
+    silent = [f"silent-{number}.test" for number in range(30)]
+    for host in silent:
+        receivers.answer_next(gate, host=host)
+    worker = deliverer(shop, receivers, in_hand=100)
+    for delivery_id in await many_due(shop, key, [f"https://{host}/" for _ in range(10) for host in silent]):
+        await worker.take(delivery_id)
+    await receivers.until_received(30)
+    await worker.take((await ended_job(shop, key)).id)
+    await receivers.until_received(31)
+    assert receivers.count("receiver.test") == 1
+    await worker.stop(0)
+
+
 async def test_the_overdue_of_one_account_do_not_hide_those_of_another(shop: Workshop, key: ApiKey) -> None:
     mine = await many_due(shop, key, ["https://dead.test/"] * 40)
     shop.clock.advance(3)

@@ -9,6 +9,7 @@ from obstore.store import MemoryStore
 from taskiq import InMemoryBroker
 from tests.stores import HOOK, Stores
 from tests.unit.worker.faulty import Fault, away
+from tests.unit.worker.receivers import many_due
 from tests.unit.worker.workshop import TICK, Workshop
 
 from pixeldojo.accounts.keys import ApiKey
@@ -18,6 +19,8 @@ from pixeldojo.jobs.job import HINT_GRACE
 from pixeldojo.worker.sweep import Sweep
 
 DAY = 24 * 3600
+BATCH = 500
+"""How many are announced at a time."""
 
 
 async def ping() -> None:
@@ -74,6 +77,32 @@ async def test_a_webhook_whose_hint_was_lost_is_found(shop: Workshop, key: ApiKe
     await shop.carry(job_id)
     [delivery] = (await shop.stores.webhooks.find_deliveries([job_id])).values()
     assert await heard(shop, Hint.DELIVERY) == [delivery.id]
+
+
+async def test_a_webhook_that_waits_for_its_turn_is_announced_again_only_after_a_while(
+    shop: Workshop, key: ApiKey
+) -> None:
+    """And those behind it are found meanwhile."""
+    ids: list[str] = []
+
+    async def note(delivery_id: str) -> None:
+        ids.append(delivery_id)
+
+    shop.stores.engine.handle(Hint.DELIVERY, note)
+    await shop.stores.engine.start()
+    await settled()
+    due = await many_due(shop, key, [HOOK] * (BATCH + 3))
+    ids.clear()
+    sweep = shop.sweep()
+    for expected in (BATCH, BATCH + 3, BATCH + 3):
+        await sweep.announce_deliveries()
+        await settled()
+        assert (len(ids), set(ids) <= set(due)) == (expected, True)
+    assert len(set(ids)) == BATCH + 3
+    shop.clock.advance(5)
+    await sweep.announce_deliveries()
+    await settled()
+    assert len(ids) == 2 * BATCH + 3
 
 
 async def test_hints_beyond_the_bound_are_dropped_and_the_sweep_brings_the_jobs(
