@@ -1,7 +1,8 @@
 """Reading an upstream's answers: what adapters of JSON services over HTTP need alike.
 
-Owns the cautious reading of bodies, the times that an upstream asks to wait, and what a status means for money where
-the service says nothing more exact. Leaves the service's own words (error types, states, shapes) to its adapter.
+Owns the cautious reading of bodies, the times that an upstream asks to wait, the headers of signed callbacks where
+several services have the same, and what a status means for money where the service says nothing more exact. Leaves the
+service's own words (error types, states, shapes) to its adapter.
 """
 
 import base64
@@ -14,7 +15,14 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from pixeldojo.core.json_types import JsonObject, JsonValue
-from pixeldojo.providers.contract import HttpAnswer, OutputFile, UpstreamError, UpstreamErrorKind
+from pixeldojo.providers.contract import (
+    Callback,
+    ForgedCallback,
+    HttpAnswer,
+    OutputFile,
+    UpstreamError,
+    UpstreamErrorKind,
+)
 
 CALLBACK_TOLERANCE_SECONDS: Final = 300.0
 """How old or how far in the future a signed callback may be."""
@@ -22,6 +30,7 @@ CALLBACK_TOLERANCE_SECONDS: Final = 300.0
 _LONGEST_MESSAGE: Final = 300
 _ADDRESS = re.compile(r"(?:\b[a-z][a-z0-9+.-]*://|data:[a-z]+/)\S+", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNIX_SECONDS = re.compile(r"[0-9]{1,12}")
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 
 _KINDS: Final = {
@@ -58,6 +67,16 @@ def find_object(answer: HttpAnswer) -> JsonObject | None:
     return body if isinstance(body, Mapping) else None
 
 
+def object_in(value: JsonValue) -> JsonObject:
+    """Return an object that should stand in an answer; an empty one where something else does."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def objects_in(value: JsonValue) -> list[JsonObject]:
+    """Return the objects of a list that should stand in an answer; none where something else does."""
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
 def read_id(body: JsonObject, member: str) -> str:
     """Return the upstream's id for what it accepted, fit to stand in an address.
 
@@ -91,6 +110,23 @@ def retry_after_seconds(answer: HttpAnswer) -> float | None:
         return float(given)
     until, now = _moment(given), _moment(answer.headers.get("date", ""))
     return None if until is None or now is None else max(0.0, (until - now).total_seconds())
+
+
+def read_signed(callback: Callback) -> tuple[bytes, list[str]]:
+    """Return what the signatures of a callback are over and the signatures, by the headers of Standard Webhooks 1.0.0.
+
+    How a signature is made from it differs from service to service.
+
+    Raises:
+        ForgedCallback: if the headers are missing or broken, or its time is too far from ours.
+    """
+    names = ("id", "timestamp", "signature")
+    webhook_id, timestamp, given = (callback.headers.get(f"webhook-{name}", "") for name in names)
+    if not webhook_id or not given or not _UNIX_SECONDS.fullmatch(timestamp):
+        raise ForgedCallback("The webhook-… headers are missing or broken.")
+    if abs(callback.received_at.timestamp() - int(timestamp)) > CALLBACK_TOLERANCE_SECONDS:
+        raise ForgedCallback("The callback's time is too far from ours.")
+    return f"{webhook_id}.{timestamp}.".encode() + callback.body, given.split()
 
 
 def plain(text: JsonValue, *, hide: str) -> str:

@@ -15,6 +15,7 @@ from pixeldojo.core.json_types import JsonObject, JsonValue
 from pixeldojo.providers.answers import (
     find_object,
     kind_of_status,
+    object_in,
     output_files,
     plain,
     read_id,
@@ -102,7 +103,7 @@ class DashscopeProvider:
         if is_at_once:
             return self._finished(body)
         return Operation(
-            id=read_id(_object(body.get("output")), "task_id"),
+            id=read_id(object_in(body.get("output")), "task_id"),
             data={"kind": kind},
             can_cancel=True,
             poll_after_seconds=_POLL_SECONDS.get(kind),
@@ -114,7 +115,7 @@ class DashscopeProvider:
         if answer.status >= 300:
             raise self._trouble(answer)
         body = read_object(answer)
-        output = _object(body.get("output"))
+        output = object_in(body.get("output"))
         status = str(output.get("task_status"))
         if status in _RUNNING:
             return Running(poll_after_seconds=_POLL_SECONDS.get(str(operation.data.get("kind"))))
@@ -150,7 +151,7 @@ class DashscopeProvider:
         answer = await http.request("GET", url, headers=self._headers)
         if answer.status >= 300:
             raise self._refusal(answer)
-        policy = _object(read_object(answer).get("data"))
+        policy = object_in(read_object(answer).get("data"))
         host, folder = policy.get("upload_host"), policy.get("upload_dir")
         if not isinstance(host, str) or not isinstance(folder, str):
             raise UpstreamError(UpstreamErrorKind.UNAVAILABLE, "DashScope did not say where a file can be uploaded.")
@@ -176,7 +177,7 @@ class DashscopeProvider:
         Raises:
             UpstreamError: if the service says of each why there is none.
         """
-        output = _object(body.get("output"))
+        output = object_in(body.get("output"))
         files = _outputs(output)
         failed = [entry for entry in _entries(output.get("results")) if "code" in entry]
         if not files and (failed or "code" in body):
@@ -218,10 +219,6 @@ def _names_stored_file(value: JsonValue) -> bool:
     return isinstance(value, Sequence) and any(_names_stored_file(item) for item in value)
 
 
-def _object(value: JsonValue) -> JsonObject:
-    return value if isinstance(value, Mapping) else {}
-
-
 def _entries(value: JsonValue) -> Sequence[JsonObject]:
     """Return the objects of a list, or an object that stands where a list may."""
     listed = value if isinstance(value, list) else [value]
@@ -231,7 +228,7 @@ def _entries(value: JsonValue) -> Sequence[JsonObject]:
 def _outputs(output: JsonObject) -> tuple[OutputFile, ...]:
     """Return the files of an answer: of videos, of image tasks, or of models that answer like a chat."""
     results = _entries(output.get("results"))
-    messages = [_object(choice.get("message")) for choice in _entries(output.get("choices"))]
+    messages = [object_in(choice.get("message")) for choice in _entries(output.get("choices"))]
     addresses = [
         output.get("video_url"),
         *(result.get(member) for result in results for member in ("url", "video_url")),
@@ -242,5 +239,5 @@ def _outputs(output: JsonObject) -> tuple[OutputFile, ...]:
 
 def _cost(usage: JsonValue) -> str | None:
     """Return what is billed, in the service's own words."""
-    told = [f"{name} {value}" for name, value in _object(usage).items() if isinstance(value, str | int | float)]
+    told = [f"{name} {value}" for name, value in object_in(usage).items() if isinstance(value, str | int | float)]
     return ", ".join(told)[:_LONGEST_COST] or None

@@ -21,6 +21,7 @@ from pixeldojo.providers.answers import (
     CALLBACK_TOLERANCE_SECONDS,
     find_object,
     kind_of_status,
+    objects_in,
     output_files,
     plain,
     read_id,
@@ -130,8 +131,7 @@ class FalProvider:
         answer = await http.request("GET", self._keys_url)
         if answer.status != 200:
             raise self._trouble(answer)
-        listed = read_object(answer).get("keys")
-        keys = (_public_key(key) for key in listed) if isinstance(listed, list) else ()
+        keys = map(_public_key, objects_in(read_object(answer).get("keys")))
         return tuple(key for key in keys if key)
 
     def verify_callback(self, callback: Callback, keys: Sequence[bytes]) -> None:
@@ -187,7 +187,7 @@ class FalProvider:
         """Return the kind of an error, and what fal says about it."""
         body = find_object(answer) or {}
         detail = body.get("detail")
-        entries = [entry for entry in detail if isinstance(entry, Mapping)] if isinstance(detail, list) else []
+        entries = objects_in(detail)
         types = {str(entry.get("type")) for entry in entries} | {_error_type(answer, body)}
         texts = [_entry_text(entry) for entry in entries] or [detail or body.get("error")]
         said = "; ".join(filter(None, (plain(text, hide=self._key) for text in texts)))
@@ -246,9 +246,9 @@ def _cost(status: JsonObject) -> str | None:
     return None if seconds is None else f"{seconds} s of inference"
 
 
-def _public_key(entry: JsonValue) -> bytes | None:
+def _public_key(entry: JsonObject) -> bytes | None:
     """Return the 32 bytes of an Ed25519 key (RFC 8037); None for a key of another kind."""
-    value = entry.get("x") if isinstance(entry, Mapping) and entry.get("kty") == "OKP" else None
+    value = entry.get("x") if entry.get("kty") == "OKP" else None
     if not isinstance(value, str):
         return None
     try:

@@ -26,6 +26,8 @@ from pixeldojo.providers.answers import (
     find_object,
     inline_file,
     kind_of_status,
+    object_in,
+    objects_in,
     output_files,
     plain,
     read_object,
@@ -127,7 +129,7 @@ class GoogleProvider:
         error = told.get("error")
         if isinstance(error, Mapping):
             raise self._failure(error)
-        return self._clips(_object(_object(told.get("response")).get("generateVideoResponse")))
+        return self._clips(object_in(object_in(told.get("response")).get("generateVideoResponse")))
 
     async def cancel(self, operation: Operation, http: HttpClient) -> CancelOutcome:
         """Google's clips cannot be stopped."""
@@ -138,7 +140,7 @@ class GoogleProvider:
         answer = await http.request("GET", self._keys_url)
         if answer.status != 200:
             raise self._trouble(answer)
-        keys = (_public_key(entry) for entry in _list(read_object(answer).get("keys")))
+        keys = map(_public_key, objects_in(read_object(answer).get("keys")))
         return tuple(key for key in keys if key)
 
     def verify_callback(self, callback: Callback, keys: Sequence[bytes]) -> None:
@@ -149,33 +151,34 @@ class GoogleProvider:
         """
         signed, _, signature = callback.headers.get("webhook-signature", "").rpartition(".")
         head, _, claims = signed.partition(".")
-        if _object(_decoded_json(head)).get("alg") != "RS256":
+        if object_in(_decoded_json(head)).get("alg") != "RS256":
             raise ForgedCallback("The webhook-signature header holds no token signed with RS256.")
         if not any(_is_signed(key, _decoded(signature), signed.encode()) for key in keys):
             raise ForgedCallback("The callback's signature is not Google's.")
-        if not _is_timely(_object(_decoded_json(claims)), callback.received_at.timestamp()):
+        if not _is_timely(object_in(_decoded_json(claims)), callback.received_at.timestamp()):
             raise ForgedCallback("The callback's time is too far from ours, or not told.")
 
     def _picture(self, answer: JsonObject) -> Finished:
         """Return the pictures among the parts, without those of its thinking; or raise why there are none."""
-        blocked = _object(answer.get("promptFeedback")).get("blockReason")
+        blocked = object_in(answer.get("promptFeedback")).get("blockReason")
         if blocked:
             raise self._moderated(blocked)
-        candidates = [_object(entry) for entry in _list(answer.get("candidates"))]
-        parts = [_object(part) for entry in candidates for part in _list(_object(entry.get("content")).get("parts"))]
-        shown = [_object(part.get("inlineData")) for part in parts if part.get("thought") is not True]
+        candidates = objects_in(answer.get("candidates"))
+        parts = [part for entry in candidates for part in objects_in(object_in(entry.get("content")).get("parts"))]
+        shown = [object_in(part.get("inlineData")) for part in parts if part.get("thought") is not True]
         outputs = tuple(file for data in shown for file in inline_file(data.get("data")))
         reason = next((word for entry in candidates if (word := str(entry.get("finishReason"))) in _REFUSALS), None)
         if reason and not outputs:
             raise self._moderated(reason)
-        tokens = _object(answer.get("usageMetadata")).get("totalTokenCount")
+        tokens = object_in(answer.get("usageMetadata")).get("totalTokenCount")
         return Finished(outputs, upstream_cost=f"{tokens} tokens" if isinstance(tokens, int) else None)
 
     def _clips(self, response: JsonObject) -> Finished:
-        samples = [_object(_object(entry).get("video")) for entry in _list(response.get("generatedSamples"))]
+        samples = [object_in(entry.get("video")) for entry in objects_in(response.get("generatedSamples"))]
         outputs = tuple(file for video in samples for file in self._clip(video))
         if not outputs and (response.get("raiMediaFilteredCount") or response.get("raiMediaFilteredReasons")):
-            raise self._moderated(next(iter(_list(response.get("raiMediaFilteredReasons"))), ""))
+            reasons = response.get("raiMediaFilteredReasons")
+            raise self._moderated(reasons[0] if isinstance(reasons, list) and reasons else "")
         return Finished(outputs)
 
     def _clip(self, video: JsonObject) -> tuple[OutputFile, ...]:
@@ -203,8 +206,8 @@ class GoogleProvider:
 
     def _refusal(self, answer: HttpAnswer) -> UpstreamError:
         """A request that was turned away. A wrong key, and an account that must not, are a 400 here."""
-        error = _object((find_object(answer) or {}).get("error"))
-        details = [_object(entry) for entry in _list(error.get("details"))]
+        error = object_in((find_object(answer) or {}).get("error"))
+        details = objects_in(error.get("details"))
         kind = kind_of_status(answer.status)
         is_account = error.get("status") == "FAILED_PRECONDITION" or any(
             entry.get("reason") == "API_KEY_INVALID" for entry in details
@@ -218,8 +221,8 @@ class GoogleProvider:
 
     def _trouble(self, answer: HttpAnswer) -> UpstreamError:
         """A question that got no answer; it may be asked again."""
-        error = _object((find_object(answer) or {}).get("error"))
-        details = [_object(entry) for entry in _list(error.get("details"))]
+        error = object_in((find_object(answer) or {}).get("error"))
+        details = objects_in(error.get("details"))
         return UpstreamError(
             kind_of_status(answer.status),
             f"Google did not say how it goes ({answer.status}).",
@@ -257,9 +260,8 @@ def _later(answer: HttpAnswer, details: Sequence[JsonObject]) -> float | None:
     return float(found[1]) if found else retry_after_seconds(answer)
 
 
-def _public_key(entry: JsonValue) -> bytes | None:
+def _public_key(jwk: JsonObject) -> bytes | None:
     """Return an RSA key (RFC 7518) in DER; None for a key of another kind, or a short one."""
-    jwk = _object(entry)
     modulus, exponent = (int.from_bytes(_decoded(jwk.get(name))) for name in ("n", "e"))
     if jwk.get("kty") != "RSA" or modulus.bit_length() < _LEAST_KEY_BITS:
         return None
@@ -305,11 +307,3 @@ def _decoded_json(text: str) -> JsonValue:
     except (ValueError, RecursionError):
         return None
     return value
-
-
-def _object(value: JsonValue) -> JsonObject:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: JsonValue) -> Sequence[JsonValue]:
-    return value if isinstance(value, list) else ()

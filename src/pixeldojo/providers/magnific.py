@@ -16,13 +16,14 @@ from typing import Final
 
 from pixeldojo.core.json_types import JsonObject, JsonValue
 from pixeldojo.providers.answers import (
-    CALLBACK_TOLERANCE_SECONDS,
     find_object,
     kind_of_status,
+    objects_in,
     output_files,
     plain,
     read_id,
     read_object,
+    read_signed,
     retry_after_seconds,
 )
 from pixeldojo.providers.contract import (
@@ -74,7 +75,6 @@ _REFUSAL = re.compile(
 )
 _NO_CREDITS = re.compile(r"consuming credits|not enough credits|insufficient credits", re.IGNORECASE)
 _SIGNATURE = re.compile(r"v[0-9]+,(.+)")
-_UNIX_SECONDS = re.compile(r"[0-9]{1,12}")
 
 
 class MagnificProvider:
@@ -174,15 +174,9 @@ class MagnificProvider:
 
     def verify_callback(self, callback: Callback, keys: Sequence[bytes]) -> None:
         """Check the signatures, one for each secret that is valid: base64 HMAC-SHA256 over id, time and body."""
-        names = ("id", "timestamp", "signature")
-        webhook_id, timestamp, given = (callback.headers.get(f"webhook-{name}", "") for name in names)
-        if not webhook_id or not given or not _UNIX_SECONDS.fullmatch(timestamp):
-            raise ForgedCallback("The webhook-… headers are missing or broken.")
-        if abs(callback.received_at.timestamp() - int(timestamp)) > CALLBACK_TOLERANCE_SECONDS:
-            raise ForgedCallback("The callback's time is too far from ours.")
-        signed = f"{webhook_id}.{timestamp}.".encode() + callback.body
+        signed, given = read_signed(callback)
         right = [base64.b64encode(hmac.digest(key, signed, "sha256")) for key in keys]
-        offered = [found[1].encode() for part in given.split() if (found := _SIGNATURE.fullmatch(part))]
+        offered = [found[1].encode() for part in given if (found := _SIGNATURE.fullmatch(part))]
         if not any(hmac.compare_digest(one, other) for one in right for other in offered):
             raise ForgedCallback("The callback's signature is not Magnific's.")
 
@@ -244,8 +238,7 @@ def _said(body: JsonObject) -> str:
     """Return the sentence of an error, with the fields that it is about."""
     inner = body.get("problem")
     problem = inner if isinstance(inner, Mapping) else body
-    fields = problem.get("invalid_params")
-    named = [entry for entry in fields if isinstance(entry, Mapping)] if isinstance(fields, list) else []
+    named = objects_in(problem.get("invalid_params"))
     message = problem.get("message") or problem.get("error")
     parts = [message, *(f"{entry.get('name')}: {entry.get('reason')}" for entry in named)]
     return "; ".join(part for part in parts if isinstance(part, str))

@@ -14,6 +14,7 @@ from pixeldojo.providers.answers import (
     find_object,
     inline_file,
     kind_of_status,
+    objects_in,
     plain,
     read_object,
     retry_after_seconds,
@@ -74,9 +75,7 @@ class OpenAiProvider:
         if answer.status >= 300:
             raise self._refusal(answer)
         found = read_object(answer)
-        pictures = found.get("data")
-        entries = [entry for entry in pictures if isinstance(entry, Mapping)] if isinstance(pictures, list) else []
-        outputs = tuple(file for entry in entries for file in inline_file(entry.get("b64_json")))
+        outputs = tuple(file for entry in objects_in(found.get("data")) for file in inline_file(entry.get("b64_json")))
         return Finished(outputs, upstream_cost=_cost(found))
 
     async def check(self, operation: Operation, http: HttpClient) -> Running | Finished:

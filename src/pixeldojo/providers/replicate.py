@@ -14,13 +14,13 @@ from typing import Final
 
 from pixeldojo.core.json_types import JsonObject, JsonValue
 from pixeldojo.providers.answers import (
-    CALLBACK_TOLERANCE_SECONDS,
     find_object,
     kind_of_status,
     output_files,
     plain,
     read_id,
     read_object,
+    read_signed,
     retry_after_seconds,
 )
 from pixeldojo.providers.contract import (
@@ -61,7 +61,6 @@ _REFUSAL = re.compile(
 )
 _RESET = re.compile(r"resets in ~?([0-9]{1,6})s")
 _PROGRESS = re.compile(r"([0-9]{1,3})%\|")
-_UNIX_SECONDS = re.compile(r"[0-9]{1,12}")
 
 
 class ReplicateProvider:
@@ -153,15 +152,9 @@ class ReplicateProvider:
 
     def verify_callback(self, callback: Callback, keys: Sequence[bytes]) -> None:
         """Check the signature as Standard Webhooks 1.0.0 has it."""
-        names = ("id", "timestamp", "signature")
-        webhook_id, timestamp, given = (callback.headers.get(f"webhook-{name}", "") for name in names)
-        if not webhook_id or not given or not _UNIX_SECONDS.fullmatch(timestamp):
-            raise ForgedCallback("The webhook-… headers are missing or broken.")
-        if abs(callback.received_at.timestamp() - int(timestamp)) > CALLBACK_TOLERANCE_SECONDS:
-            raise ForgedCallback("The callback's time is too far from ours.")
-        signed = f"{webhook_id}.{timestamp}.".encode() + callback.body
+        signed, given = read_signed(callback)
         right = [base64.b64encode(hmac.digest(key, signed, "sha256")) for key in keys]
-        offered = [part.removeprefix("v1,").encode() for part in given.split() if part.startswith("v1,")]
+        offered = [part.removeprefix("v1,").encode() for part in given if part.startswith("v1,")]
         if not any(hmac.compare_digest(one, other) for one in right for other in offered):
             raise ForgedCallback("The callback's signature is not Replicate's.")
 

@@ -19,6 +19,8 @@ from pixeldojo.core.json_types import JsonObject, JsonValue
 from pixeldojo.providers.answers import (
     find_object,
     kind_of_status,
+    object_in,
+    objects_in,
     output_files,
     plain,
     read_object,
@@ -181,7 +183,7 @@ class RunwareProvider:
     ) -> Running | Finished:
         """Return what a task's results say, or raise how it failed."""
         kind, count = str(operation.data.get("kind")), _number(operation.data.get("count")) or 1
-        failed = [*failed, *(_object(item.get("error")) for item in items if _status(item) == "error")]
+        failed = [*failed, *(object_in(item.get("error")) for item in items if _status(item) == "error")]
         done = [item for item in items if _status(item) == "success"]
         waiting = [item for item in items if _status(item) not in {"success", "error"}]
         if not all(_status(item) in _RUNNING for item in waiting):
@@ -224,22 +226,14 @@ def _task_id(attempt_id: str) -> str:
     return str(UUID(bytes=hashlib.sha256(attempt_id.encode()).digest()[:16], version=4))
 
 
-def _object(value: JsonValue) -> JsonObject:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _objects(value: JsonValue) -> list[JsonObject]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
-
-
 def _errors(body: JsonObject) -> list[JsonObject]:
     """Return the errors of an answer, which come as a list or alone."""
     alone = body.get("error")
-    return _objects(body.get("errors")) + ([alone] if isinstance(alone, Mapping) else [])
+    return objects_in(body.get("errors")) + ([alone] if isinstance(alone, Mapping) else [])
 
 
 def _of_task(body: JsonObject, task_id: str) -> list[JsonObject]:
-    return [item for item in _objects(body.get("data")) if item.get("taskUUID") == task_id]
+    return [item for item in objects_in(body.get("data")) if item.get("taskUUID") == task_id]
 
 
 def _status(item: JsonObject) -> str:

@@ -14,6 +14,7 @@ from pixeldojo.providers.answers import (
     find_object,
     inline_file,
     kind_of_status,
+    objects_in,
     output_files,
     plain,
     read_id,
@@ -134,8 +135,7 @@ def _pictures(answer: JsonObject) -> Finished:
     Raises:
         UpstreamError: if it left none.
     """
-    listed = answer.get("data")
-    entries = [entry for entry in listed if isinstance(entry, Mapping)] if isinstance(listed, list) else []
+    entries = objects_in(answer.get("data"))
     allowed = [entry for entry in entries if entry.get("respect_moderation") is not False]
     if entries and not allowed:
         raise UpstreamError(UpstreamErrorKind.REFUSED_CONTENT, _REFUSED, is_final=True)
