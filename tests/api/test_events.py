@@ -106,6 +106,28 @@ async def test_each_state_is_told_once_and_the_whole_job_last(dojo: Dojo, caller
     assert dojo.clock.sleeper_count == 0
 
 
+@pytest.mark.parametrize("next_word", ["an event", "a heartbeat"])
+async def test_a_revoked_key_hears_nothing_more(dojo: Dojo, caller: Caller, next_word: str) -> None:
+    """On whichever node it listens, and although it was let in when it was valid."""
+    job_id = await caller.run()
+    job = await dojo.accepted(job_id)
+    elsewhere = Stores(dojo.stores.database, dojo.clock, dojo.stores.blobs)
+    async with following(dojo, caller, job_id) as stream:
+        await stream.until(1)
+        await elsewhere.accounts.revoke_key(caller.api_key.id)
+        await dojo.clock.until_sleeping(2)  # its heartbeat, and who looks for all that follow
+        dojo.clock.advance(5)
+        if next_word == "an event":
+            await dojo.stores.claims.fail(job, JobFailure(JobFailureCode.CONTENT_REJECTED, "Refused."))
+        else:
+            dojo.clock.advance(events.HEARTBEAT_SECONDS)
+        async with asyncio.timeout(10):
+            await stream.answered.wait()
+    assert len(stream.events) == 1
+    assert "still here" not in stream.text
+    assert dojo.clock.sleeper_count == 0
+
+
 async def test_whoever_comes_back_hears_only_what_is_new(dojo: Dojo, caller: Caller) -> None:
     job_id = await caller.run()
     job = await dojo.accepted(job_id)

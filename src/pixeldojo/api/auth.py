@@ -53,12 +53,25 @@ async def count_public(request: Request) -> None:
     await count_request(request, services, f"address:{address}", services.settings.public_rate_per_minute)
 
 
-async def _identify(request: Request, services: Services) -> ApiKey:
-    scheme, secret = get_authorization_scheme_param(request.headers.get("authorization"))
+async def is_still_let_in(request: Request) -> bool:
+    """Whether the key that a long request was made with is still valid; it may be asked often."""
     try:
-        if scheme.lower() != "bearer" or not secret:
-            raise Unauthorized("This endpoint needs an API key: send 'Authorization: Bearer pd_…'.")
-        return await services.accounts.authenticate(secret)
+        await _authenticate(request, services_of(request))
+    except Unauthorized:
+        return False
+    return True
+
+
+async def _authenticate(request: Request, services: Services) -> ApiKey:
+    scheme, secret = get_authorization_scheme_param(request.headers.get("authorization"))
+    if scheme.lower() != "bearer" or not secret:
+        raise Unauthorized("This endpoint needs an API key: send 'Authorization: Bearer pd_…'.")
+    return await services.accounts.authenticate(secret)
+
+
+async def _identify(request: Request, services: Services) -> ApiKey:
+    try:
+        return await _authenticate(request, services)
     except Unauthorized:
         address = client_address(request, services.settings)
         await count_request(request, services, f"refused:{address}", _FAILURES_PER_MINUTE)

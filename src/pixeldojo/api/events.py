@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import Response, StreamingResponse
 
 from pixeldojo.accounts.keys import ApiKey, Scope
-from pixeldojo.api.auth import needs, services_of
+from pixeldojo.api.auth import is_still_let_in, needs, services_of
 from pixeldojo.api.jobs import JobId
 from pixeldojo.api.responses import Responses, error_answers
 from pixeldojo.api.services import Services
@@ -81,7 +81,7 @@ async def follow_job(
     if first.status.is_terminal and event_id(first) == last_event_id:
         await states.aclose()
         return Response(status_code=204)
-    told = _tell(services, states, first, last_event_id, request.app.state.stopping)
+    told = _tell(request, states, first, last_event_id)
     return StreamingResponse(_counted(told, streams, key.id), media_type="text/event-stream", headers=_HEADERS)
 
 
@@ -103,9 +103,10 @@ async def _counted(stream: AsyncGenerator[bytes, None], streams: dict[str, int],
 
 
 async def _tell(
-    services: Services, states: AsyncGenerator[Job, None], job: Job, last_id: str | None, stopping: asyncio.Event
+    request: Request, states: AsyncGenerator[Job, None], job: Job, last_id: str | None
 ) -> AsyncGenerator[bytes, None]:
-    """Yield what a caller hears who knows `last_id`, beginning with the job as it stands."""
+    """Yield what a caller hears who knows `last_id`, beginning with the job as it stands; until the key is revoked."""
+    services, stopping = services_of(request), request.app.state.stopping
     clock = services.clock
     until = clock.monotonic() + LONGEST_SECONDS
     yield _RETRY
@@ -113,6 +114,8 @@ async def _tell(
         yield await _event(services, job, last_id)
     async with aclosing(_with_heartbeats(clock, states, stopping)) as heard:
         async for state in heard:
+            if not await is_still_let_in(request):
+                return
             if state is None:
                 yield _HEARTBEAT
             else:
