@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from tests.e2e.harness import Server, call
 
+SECRET = "0123456789" * 4
+
 
 def _command(data_dir: Path, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
     environment = {
@@ -81,7 +83,7 @@ def _until_refused(server: Server, key: str) -> str:
         (("worker",), {"PIXELDOJO_BROKER_URL": "redis://127.0.0.1:1"}, "PIXELDOJO_DATABASE_URL"),
         (("settings",), {"PIXELDOJO_PORT": "ninety"}, "PIXELDOJO_PORT"),
         (("settings",), {"PIXELDOJO_ALLOW_NETWORKS": "10.0.0.0/33"}, "PIXELDOJO_ALLOW_NETWORKS"),
-        (("keys", "list"), {"PIXELDOJO_DATABASE_URL": "mysql://x/y", "PIXELDOJO_SECRET_KEY": "s" * 40}, "PostgreSQL"),
+        (("keys", "list"), {"PIXELDOJO_DATABASE_URL": "mysql://x/y", "PIXELDOJO_SECRET_KEY": SECRET}, "PostgreSQL"),
         (("keys", "list"), {"PIXELDOJO_DATABASE_URL": "postgresql://x/y"}, "PIXELDOJO_SECRET_KEY is not set"),
         (("up",), {"PIXELDOJO_SECRET_KEY": "short"}, "PIXELDOJO_SECRET_KEY"),
         (("up",), {"PIXELDOJO_DATA_DIR": "/dev/null"}, "PIXELDOJO_DATA_DIR is /dev/null"),
@@ -116,7 +118,7 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(tmp_path: Path) -> None:
         "doctor",
         PIXELDOJO_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none",
         PIXELDOJO_BROKER_URL="redis://127.0.0.1:1",
-        PIXELDOJO_SECRET_KEY="s" * 40,
+        PIXELDOJO_SECRET_KEY=SECRET,
     )
     assert finished.returncode == 1
     for part, mend in (("database", "PIXELDOJO_DATABASE_URL"), ("broker", "PIXELDOJO_BROKER_URL")):

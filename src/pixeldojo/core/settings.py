@@ -23,6 +23,8 @@ CLIENT_VARIABLES = frozenset({"PIXELDOJO_URL", "PIXELDOJO_API_KEY"})
 """What clients of the API read, so that a shell may well have them; the server does not."""
 # All names begin alike, so that they must be liker than other words to be taken for one another.
 _LIKENESS = 0.84
+# Different ones: 32 random characters of any alphabet have more.
+_FEWEST_SECRET_CHARACTERS = 8
 Network: TypeAlias = IPv4Network | IPv6Network
 
 
@@ -247,6 +249,13 @@ class Settings(BaseSettings):
     def _split_networks(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(_read_network(part.strip()) for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _refuse_what_anybody_would_guess(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(set(value.get_secret_value())) < _FEWEST_SECRET_CHARACTERS:
+            raise ValueError("must be random; it repeats the same few characters (`openssl rand -hex 32` makes one)")
         return value
 
     @field_validator("data_dir", mode="before")

@@ -204,8 +204,20 @@ def test_a_secret_is_not_repeated_in_an_error_nor_shown(monkeypatch: pytest.Monk
         read_settings()
     assert "hunter2" not in str(caught.value)
 
-    monkeypatch.setenv("PIXELDOJO_SECRET_KEY", "hunter2" * 6)
+    monkeypatch.setenv("PIXELDOJO_SECRET_KEY", "hunter2-and-others" * 2)
     assert "hunter2" not in repr(read_settings())
+
+
+@pytest.mark.parametrize("value", ["0" * 32, "changeme" * 8, "hunter2" * 6, "aA" * 40])
+def test_a_secret_that_anybody_would_guess_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXELDOJO_SECRET_KEY", value)
+    with pytest.raises(ConfigurationError, match="PIXELDOJO_SECRET_KEY: must be random"):
+        read_settings()
+
+
+def test_an_empty_secret_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXELDOJO_SECRET_KEY", "")
+    assert read_settings().secret_key is None
 
 
 @pytest.mark.parametrize(
