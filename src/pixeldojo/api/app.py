@@ -2,7 +2,7 @@
 
 import asyncio
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from pixeldojo import __version__
 from pixeldojo.api import (
@@ -48,31 +48,9 @@ def build_app(services: Services, *, pace: Pace | None = None) -> FastAPI:
     app.state.event_streams = {}
     app.state.readiness = health.Readiness(services)
     app.state.installation = metrics.InstallationReading(services)
-    app.state.templates = metrics.RouteTemplates(app)
+    app.state.templates = metrics.RouteTemplates()
     app.state.idempotency_in_flight = set()
-    # First, since it is asked most: FastAPI works a route's parameters out when a request first comes past it.
-    app.include_router(health.router)
-    for resource in (
-        models,
-        runs,
-        estimates,
-        files,
-        jobs,
-        events,
-        credits,
-        usage,
-        keys,
-        webhooks,
-        deliveries,
-        callbacks,
-    ):
-        app.include_router(resource.router, prefix="/api/v1")
-    app.include_router(openapi.router, prefix="/api")
-    app.include_router(texts.router)
-    app.include_router(pages.router)
-    app.include_router(assets.router)
-    app.include_router(files.downloads)
-    app.include_router(metrics.router)
+    _include_routers(app)
     install_error_handlers(app, services.log)
     app.add_middleware(RequestFrame, services=services, pace=pace)
     app.state.document = openapi.Document(app, services.catalog, services.settings.base_url)
@@ -80,3 +58,18 @@ def build_app(services: Services, *, pace: Pace | None = None) -> FastAPI:
     app.state.texts = texts.Texts(app, services)
     app.state.pages = pages.Pages(services)
     return app
+
+
+def _include_routers(app: FastAPI) -> None:
+    # Health first, since it is asked most: FastAPI works a route's parameters out when a request first comes past it.
+    _include(app, "", health.router)
+    resources = (models, runs, estimates, files, jobs, events, credits, usage, keys, webhooks, deliveries, callbacks)
+    _include(app, "/api/v1", *(resource.router for resource in resources))
+    _include(app, "/api", openapi.router)
+    _include(app, "", texts.router, pages.router, assets.router, files.downloads, metrics.router)
+
+
+def _include(app: FastAPI, prefix: str, *routers: APIRouter) -> None:
+    for router in routers:
+        app.include_router(router, prefix=prefix)
+        app.state.templates.add(router.routes, prefix)

@@ -5,12 +5,13 @@ elsewhere: behind a proxy on the same machine every caller seems to come from he
 """
 
 import asyncio
-from functools import cached_property
+from collections.abc import Iterable
 from ipaddress import ip_address
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 from starlette.types import Scope
 
 from pixeldojo.api.auth import count_public, services_of
@@ -35,12 +36,16 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "
 class RouteTemplates:
     """The templates of the addresses of one app, for figures: none of them is a caller's words."""
 
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
+    def __init__(self) -> None:
+        """Know none yet."""
+        self._paths: dict[int, str] = {}
 
-    @cached_property
-    def _paths(self) -> dict[int, str]:
-        return {id(one.original_route): str(one.path) for one in iter_route_contexts(self._app.routes)}
+    def add(self, routes: Iterable[BaseRoute], prefix: str) -> None:
+        """Know the routes of a router that the app has under `prefix`.
+
+        FastAPI knows them too, but works out every parameter of all of them to tell.
+        """
+        self._paths |= {id(route): prefix + route.path for route in routes if isinstance(route, APIRoute)}
 
     def of(self, scope: Scope) -> str:
         """Return the template of the route that a request went to, `none` where it went to none."""
