@@ -203,7 +203,7 @@ class ReplicateEmulator(Emulator):
             "created_at": _MOMENT,
             "started_at": _MOMENT if work.polls else None,
             "completed_at": datetime.now(UTC).isoformat() if work.is_done else None,
-            "metrics": {"predict_time": 1.25, "total_time": 1.5} if is_good else {},
+            "metrics": {"predict_time": 1.25, "total_time": 1.5} if status in {"succeeded", "failed"} else {},
             "urls": {"get": base, "cancel": f"{base}/cancel", "web": base, "stream": base},
         }
 

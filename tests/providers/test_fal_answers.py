@@ -93,3 +93,4 @@ async def test_pictures_that_moderation_blanked_are_left_out(member: str) -> Non
     with pytest.raises(UpstreamError) as raised:
         await FalProvider("key").check(OPERATION, Scripted(done, all_blank))
     assert (raised.value.kind, raised.value.is_final) == (REFUSED_CONTENT, True)
+    assert raised.value.upstream_cost == "1.5 s of inference"

@@ -59,6 +59,13 @@ _IMPATIENCE: Final[Mapping[Trouble | None, dict[str, float]]] = {
     Trouble.SILENT: {"POST": 0.3},
     Trouble.ACCEPTED_SILENT: {"POST": 0.3},
 }
+CHARGED_ALL_THE_SAME: Final = {
+    "fal": "1.25 s of inference",
+    "replicate": "1.25 s of prediction",
+    "runware": "0.0013 USD",
+    "xai": "200000000 ticks of a US dollar",
+    "google pictures": "1302 tokens",
+}
 CASES: Final = [
     pytest.param(pair, words, id=f"{pair.name}{pair.way}-{words or 'no trouble'}")
     for pair in (*PAIRS, *SECOND_WAYS)
@@ -93,6 +100,22 @@ async def test_a_trouble_ends_as_it_should(stand: Stand, pair: Pair, words: str)
     assert status == ("completed" if expected.code is None else "failed")
     assert cost == quoted * expected.outputs // pair.outputs
     assert stand.left_behind == []
+
+
+@pytest.mark.parametrize(
+    ("pair", "cost"),
+    [(pair, cost) for pair in (*PAIRS, *SECOND_WAYS) if (cost := CHARGED_ALL_THE_SAME.get(pair.name + pair.way))],
+    ids=lambda value: f"{value.name}{value.way}" if isinstance(value, Pair) else "",
+)
+async def test_the_operator_reads_what_the_service_charges_for_what_it_moderated(
+    stand: Stand, pair: Pair, cost: str
+) -> None:
+    job_id, key = await stand.order(pair, prompt=f"a lantern, trouble:{Trouble.MODERATED}")
+    await stand.carry(job_id)
+    assert await stand.ending(key, job_id) == ("failed", "content_rejected", 0)
+    story = await JobStories(stand.stores.database).tell(job_id)
+    [told] = [moment.what for moment in story.moments if "content_rejected" in moment.what and "submit" in moment.what]
+    assert f"upstream cost {cost}" in told
 
 
 @pytest.mark.parametrize(

@@ -249,12 +249,22 @@ class JobClaims:
         """End a job well: status, settlement, assets and webhook in one transaction."""
         return await self._end(job, JobStatus.COMPLETED, None, assets, captured)
 
-    async def fail(self, job: Job, failure: JobFailure) -> Job:
-        """End a job badly: status, release of the whole hold and webhook in one transaction."""
-        return await self._end(job, JobStatus.FAILED, failure, (), 0)
+    async def fail(self, job: Job, failure: JobFailure, *, upstream_cost: str | None = None) -> Job:
+        """End a job badly: status, release of the whole hold and webhook in one transaction.
+
+        Args:
+            upstream_cost: What the upstream says it charges the operator although it failed.
+        """
+        return await self._end(job, JobStatus.FAILED, failure, (), 0, upstream_cost)
 
     async def _end(
-        self, job: Job, status: JobStatus, failure: JobFailure | None, assets: Sequence[Asset], captured: int
+        self,
+        job: Job,
+        status: JobStatus,
+        failure: JobFailure | None,
+        assets: Sequence[Asset],
+        captured: int,
+        upstream_cost: str | None = None,
     ) -> Job:
         changes = self._ending.changes(status, failure, captured)
 
@@ -264,6 +274,8 @@ class JobClaims:
                 return None, None
             if failure is not None and job.attempt_id is not None:
                 attempt = {"outcome": str(failure.code), "message": failure.message}
+                if upstream_cost is not None:
+                    attempt["upstream_cost"] = upstream_cost
                 await store.update_attempt(connection, job.attempt_id, {**attempt, "ended_at": ended.completed_at})
             return ended, await self._ending.settle(connection, ended, assets, captured)
 

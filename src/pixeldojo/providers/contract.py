@@ -185,6 +185,7 @@ class UpstreamError(Exception):
         retry_after_seconds: When the upstream says to come back, if it does.
         is_final: Whether the upstream reported that accepted work ended in failure: trying elsewhere would
             pay a second time, so the job fails.
+        upstream_cost: What the upstream says it charges the operator all the same, in its own words, for the record.
     """
 
     def __init__(
@@ -194,12 +195,14 @@ class UpstreamError(Exception):
         *,
         retry_after_seconds: float | None = None,
         is_final: bool = False,
+        upstream_cost: str | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.retry_after_seconds = retry_after_seconds
         self.is_final = is_final
+        self.upstream_cost = upstream_cost
 
 
 class HttpClient(Protocol):

@@ -114,7 +114,11 @@ class FalProvider:
         if answer.status >= 300:
             raise self._failure(answer, status)
         kind = str(operation.data.get("kind"))
-        return Finished(_outputs(read_object(answer), kind), upstream_cost=_cost(status))
+        outputs, is_blanked = _outputs(read_object(answer), kind)
+        if is_blanked:
+            blanked = "the upstream's moderation blanked what was made"
+            raise UpstreamError(UpstreamErrorKind.REFUSED_CONTENT, blanked, is_final=True, upstream_cost=_cost(status))
+        return Finished(outputs, upstream_cost=_cost(status))
 
     async def cancel(self, operation: Operation, http: HttpClient) -> CancelOutcome:
         """Ask the queue to drop the request; what runs already may go on."""
@@ -204,21 +208,13 @@ def _app_of(endpoint: str) -> str:
     return "/".join(parts[: 3 if parts[0] in _NAMESPACES else 2])
 
 
-def _outputs(body: JsonObject, kind: str) -> tuple[OutputFile, ...]:
-    """Return the outputs, without those that moderation blanked.
-
-    Raises:
-        UpstreamError: `REFUSED_CONTENT` if it blanked all of them.
-    """
+def _outputs(body: JsonObject, kind: str) -> tuple[tuple[OutputFile, ...], bool]:
+    """Return the outputs without those that moderation blanked, and whether it blanked all there were."""
     members = (body.get(name) for name in _OUTPUT_MEMBERS.get(kind, ()))
     files = next(filter(None, map(output_files, members)), ())
     flags = next((value for name in _FLAG_MEMBERS if isinstance(value := body.get(name), list)), [])
     kept = tuple(file for index, file in enumerate(files) if not (index < len(flags) and flags[index] is True))
-    if files and not kept:
-        raise UpstreamError(
-            UpstreamErrorKind.REFUSED_CONTENT, "the upstream's moderation blanked what was made", is_final=True
-        )
-    return kept
+    return kept, bool(files) and not kept
 
 
 def _error_type(answer: HttpAnswer, body: JsonObject) -> str:

@@ -160,18 +160,19 @@ class GoogleProvider:
 
     def _picture(self, answer: JsonObject) -> Finished:
         """Return the pictures among the parts, without those of its thinking; or raise why there are none."""
+        tokens = object_in(answer.get("usageMetadata")).get("totalTokenCount")
+        cost = f"{tokens} tokens" if isinstance(tokens, int) else None
         blocked = object_in(answer.get("promptFeedback")).get("blockReason")
         if blocked:
-            raise self._moderated(blocked)
+            raise self._moderated(blocked, cost)
         candidates = objects_in(answer.get("candidates"))
         parts = [part for entry in candidates for part in objects_in(object_in(entry.get("content")).get("parts"))]
         shown = [object_in(part.get("inlineData")) for part in parts if part.get("thought") is not True]
         outputs = tuple(file for data in shown for file in inline_file(data.get("data")))
         reason = next((word for entry in candidates if (word := str(entry.get("finishReason"))) in _REFUSALS), None)
         if reason and not outputs:
-            raise self._moderated(reason)
-        tokens = object_in(answer.get("usageMetadata")).get("totalTokenCount")
-        return Finished(outputs, upstream_cost=f"{tokens} tokens" if isinstance(tokens, int) else None)
+            raise self._moderated(reason, cost)
+        return Finished(outputs, upstream_cost=cost)
 
     def _clips(self, response: JsonObject) -> Finished:
         samples = [object_in(entry.get("video")) for entry in objects_in(response.get("generatedSamples"))]
@@ -189,11 +190,10 @@ class GoogleProvider:
         # Where the official client downloads too. The key goes along, so the address is ours.
         return (OutputFile(url=f"{self.base_url}/files/{found[1]}:download?alt=media", headers=self._headers),)
 
-    def _moderated(self, reason: JsonValue) -> UpstreamError:
+    def _moderated(self, reason: JsonValue, cost: str | None = None) -> UpstreamError:
         said = plain(reason, hide=self._key)
-        return UpstreamError(
-            UpstreamErrorKind.REFUSED_CONTENT, f"{_REFUSED}{f': {said}' if said else '.'}", is_final=True
-        )
+        message = f"{_REFUSED}{f': {said}' if said else '.'}"
+        return UpstreamError(UpstreamErrorKind.REFUSED_CONTENT, message, is_final=True, upstream_cost=cost)
 
     def _failure(self, error: JsonObject) -> UpstreamError:
         """An operation that ended badly."""

@@ -180,7 +180,8 @@ class ReplicateProvider:
         said = plain(prediction.get("error"), hide=self._token) or "it did not say why"
         refused = _REFUSAL.search(said) is not None
         kind = UpstreamErrorKind.REFUSED_CONTENT if refused else UpstreamErrorKind.UNAVAILABLE
-        return UpstreamError(kind, f"The model at Replicate failed: {said}", is_final=True)
+        message = f"The model at Replicate failed: {said}"
+        return UpstreamError(kind, message, is_final=True, upstream_cost=_cost(prediction))
 
     def _refusal(self, answer: HttpAnswer) -> UpstreamError:
         """A request that was turned away."""

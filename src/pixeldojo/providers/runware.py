@@ -263,7 +263,7 @@ def _outputs(done: Sequence[JsonObject], kind: str) -> tuple[OutputFile, ...]:
     kept = [item for item in ordered if item.get("NSFWContent") is not True]
     if not kept:
         flagged = "Runware's moderation flagged what was made."
-        raise UpstreamError(UpstreamErrorKind.REFUSED_CONTENT, flagged, is_final=True)
+        raise UpstreamError(UpstreamErrorKind.REFUSED_CONTENT, flagged, is_final=True, upstream_cost=_cost(done))
     names = (f"{kind}URL", f"{kind}DataURI", "mediaURL")
     return tuple(file for item in kept for name in names for file in output_files(item.get(name)))
 

@@ -91,7 +91,7 @@ class XaiProvider:
             return _running(told)
         if status == "done":
             if isinstance(video, Mapping) and video.get("respect_moderation") is False:
-                raise UpstreamError(UpstreamErrorKind.REFUSED_CONTENT, _REFUSED, is_final=True)
+                raise _moderated(told)
             return Finished(output_files(video), upstream_cost=_cost(told))
         if status == "failed":
             raise self._failure(told.get("error"))
@@ -138,8 +138,13 @@ def _pictures(answer: JsonObject) -> Finished:
     entries = objects_in(answer.get("data"))
     allowed = [entry for entry in entries if entry.get("respect_moderation") is not False]
     if entries and not allowed:
-        raise UpstreamError(UpstreamErrorKind.REFUSED_CONTENT, _REFUSED, is_final=True)
+        raise _moderated(answer)
     return Finished(tuple(file for entry in allowed for file in _picture(entry)), upstream_cost=_cost(answer))
+
+
+def _moderated(answer: JsonObject) -> UpstreamError:
+    """Work that was done, is charged, and is not given out."""
+    return UpstreamError(UpstreamErrorKind.REFUSED_CONTENT, _REFUSED, is_final=True, upstream_cost=_cost(answer))
 
 
 def _picture(entry: JsonObject) -> tuple[OutputFile, ...]:

@@ -120,8 +120,8 @@ class CheckStep:
         if error.is_final and job.cancel_requested_at is not None:
             return Ended(await self._claims.fail(job, _CANCELED))
         if error.is_final:
-            code = _FAILURE_CODES.get(error.kind, JobFailureCode.UPSTREAM_ERROR)
-            return Ended(await self._claims.fail(job, JobFailure(code, error.message)))
+            failure = JobFailure(_FAILURE_CODES.get(error.kind, JobFailureCode.UPSTREAM_ERROR), error.message)
+            return Ended(await self._claims.fail(job, failure, upstream_cost=error.upstream_cost))
         if self._clock.now() >= job.deadline_at:
             return await self._time_out(job, provider, operation)
         # Counted in memory only: what the row counts at this step are tries to copy the outputs.

@@ -224,9 +224,10 @@ class SubmitStep:
         self._meters.upstream_failed(route.provider.name, "submit", error.kind)
         if error.kind in _FINAL_REFUSALS:
             failure = JobFailure(_FINAL_REFUSALS[error.kind], error.message)
-            return Ended(await self._claims.fail(job, failure))
+            return Ended(await self._claims.fail(job, failure, upstream_cost=error.upstream_cost))
         if error.is_final:
-            return Ended(await self._claims.fail(job, JobFailure(JobFailureCode.UPSTREAM_ERROR, error.message)))
+            failure = JobFailure(JobFailureCode.UPSTREAM_ERROR, error.message)
+            return Ended(await self._claims.fail(job, failure, upstream_cost=error.upstream_cost))
         # That a repeat was turned away says nothing about the call before it, whose answer was lost.
         if error.kind == UpstreamErrorKind.UNKNOWN or job.failures:
             return await self._unanswered(job, error, route)
