@@ -14,10 +14,15 @@ from pixeldojo.catalog.checks import example_value
 from pixeldojo.catalog.inputs import media_values, read_input
 from pixeldojo.catalog.parameters import Parameter
 from pixeldojo.catalog.price import cost_line, quote_price
+from pixeldojo.catalog.request_schema import ITEMS_MAXIMUM, MEDIA_MAXIMUM, NUMBER_MAXIMUM, TEXT_MAXIMUM
 from pixeldojo.catalog.schema import PROVIDERS, Model
+from pixeldojo.catalog.texts import parameter_json
 from pixeldojo.core.errors import ValidationError
 from pixeldojo.core.json_types import JsonValue
 from pixeldojo.core.output_facts import OutputFacts
+
+# What a schema says where a model sets no limit of its own; least lengths follow from being required.
+UNLIMITED = {None, 0, 1, ITEMS_MAXIMUM, TEXT_MAXIMUM, MEDIA_MAXIMUM, NUMBER_MAXIMUM, -NUMBER_MAXIMUM}
 
 every_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
 PACKAGED = {model.id: model for model in MODELS}
@@ -171,6 +176,21 @@ def test_a_property_says_type_description_and_limits(model: Model) -> None:
         parameter = model.parameter(name)
         assert parameter is not None
         assert schema.get("default") == parameter.default
+
+
+@every_model
+def test_a_parameter_as_json_says_what_its_schema_says(model: Model) -> None:
+    properties = model.request_schema["properties"]
+    assert isinstance(properties, dict)
+    for parameter in model.parameters:
+        shown, schema = parameter_json(parameter), properties[parameter.name]
+        items = schema.get("items", schema)
+        assert shown["type"] == (f"array<{items['type']}>" if "items" in schema else schema["type"])
+        assert (shown.get("default"), shown.get("enum")) == (schema.get("default"), items.get("enum"))
+        for name in ("minItems", "maxItems", "minimum", "maximum", "multipleOf", "minLength", "maxLength"):
+            said = schema.get(name, items.get(name))
+            assert shown.get(name, said) == said, (parameter.name, name)
+            assert name in shown or said in UNLIMITED, (parameter.name, name)
 
 
 @every_model
