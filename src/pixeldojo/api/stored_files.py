@@ -55,6 +55,7 @@ class Span:
 
     @property
     def size_bytes(self) -> int:
+        """How many they are."""
         return self.end - self.start
 
 
