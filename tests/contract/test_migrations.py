@@ -18,7 +18,7 @@ from tests.postgres import PostgresServer
 import pixeldojo.db.migrate
 from pixeldojo.core.errors import ConfigurationError
 from pixeldojo.db.engine import async_url, open_database
-from pixeldojo.db.migrate import current_revision, migrate, newest_revision
+from pixeldojo.db.migrate import current_revision, migrate, newest_revision, require_newest_revision
 from pixeldojo.db.tables import metadata
 
 Answer = TypeVar("Answer")
@@ -125,6 +125,21 @@ async def test_a_migration_that_breaks_leaves_the_database_as_it_was(new_address
 
     assert await look(new_address, lambda connection: inspect(connection).get_table_names()) == ["deliveries"]
     assert await revision_of(new_address) is None
+
+
+async def test_a_database_of_a_newer_version_is_left_alone_by_whoever_finds_it(new_address: str) -> None:
+    """As after going back to the version before; `migrate` would have nothing to offer."""
+    await migrate(new_address)
+    database = open_database(new_address)
+    newer = text("UPDATE alembic_version SET version_num = '9999'")
+    await database.write(lambda connection: connection.execute(newer))
+    try:
+        for refused in (migrate(new_address), require_newest_revision(database)):
+            with pytest.raises(ConfigurationError, match=r"9999, which a newer version of PixelDojo made of it"):
+                await refused
+        assert await current_revision(database) == "9999"
+    finally:
+        await database.close()
 
 
 async def test_a_database_that_cannot_be_reached_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:

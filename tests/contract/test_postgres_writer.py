@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.contract.test_database import add, adding, names
@@ -90,3 +90,22 @@ async def test_readers_do_not_wait_for_writers(database: Database) -> None:
         assert (await connection.execute(select(accounts.c.name))).scalar_one() == "a"
     go_on.set()
     await writing
+
+
+async def test_a_standby_is_not_taken_for_a_database_that_works(database: Database, postgres_address: str) -> None:
+    """After a fail-over the old address may still answer questions, and nothing else: no traffic should go there."""
+    await database.check()
+
+    async def become_one(connection: AsyncConnection) -> None:
+        """A standby is a second server; what tells it apart is asked of a function, which is asked here instead."""
+        await connection.execute(text("CREATE FUNCTION public.pg_is_in_recovery() RETURNS bool RETURN true"))
+        name = (await connection.execute(text("SELECT current_database()"))).scalar_one()
+        await connection.execute(text(f"ALTER DATABASE {name} SET search_path = public, pg_catalog"))
+
+    await database.write(become_one)
+    standby = open_database(postgres_address)
+    try:
+        with pytest.raises(ConnectionError, match="a standby, which takes no writes"):
+            await standby.check()
+    finally:
+        await standby.close()

@@ -43,7 +43,8 @@ async def _run(settings: Settings) -> int:
                 said = await check.look(settings)
         except Exception as error:  # noqa: BLE001  whatever is wrong is what this command is there to tell
             failures += 1
-            reason = str(error) or type(error).__name__
+            # The database's library wraps what the server said in words of its own.
+            reason = str(getattr(error, "orig", None) or error) or type(error).__name__
             typer.echo(f"  WRONG {check.name}: {reason}\n        {check.mend}")
         else:
             typer.echo(f"  ok    {check.name}: {said}")
@@ -65,19 +66,17 @@ async def _secret(settings: Settings) -> str:
 
 async def _database(settings: Settings) -> str:
     from pixeldojo.db.engine import open_database
-    from pixeldojo.db.migrate import current_revision, newest_revision
+    from pixeldojo.db.migrate import newest_revision, require_newest_revision
 
     if settings.database_url is None and not (settings.data_dir / "pixeldojo.db").exists():
         return "made on first start"
     database = open_database(settings.database_address)
     try:
         await database.check()
-        found = await current_revision(database)
+        await require_newest_revision(database)
     finally:
         await database.close()
-    if found != newest_revision():
-        raise RuntimeError(f"it is at revision {found or 'none'}, this version needs {newest_revision()}")
-    return f"revision {found}"
+    return f"revision {newest_revision()}"
 
 
 async def _blobs(settings: Settings) -> str:
@@ -118,11 +117,7 @@ async def _catalog(_settings: Settings) -> str:
 _CHECKS = (
     _Check("data folder", _data_dir, "Set PIXELDOJO_DATA_DIR to a folder this user can write."),
     _Check("secret", _secret, "Set PIXELDOJO_SECRET_KEY to the same 32 or more random characters on every node."),
-    _Check(
-        "database",
-        _database,
-        "Check PIXELDOJO_DATABASE_URL and that the server runs; `pixeldojo-server migrate` brings it up to date.",
-    ),
+    _Check("database", _database, "Check PIXELDOJO_DATABASE_URL, that the server runs, and what this user may there."),
     _Check("media store", _blobs, "Check PIXELDOJO_BLOBS_URL, the store's credentials, and that it may be written."),
     _Check("broker", _broker, "Check PIXELDOJO_BROKER_URL and that the Valkey or Redis there runs."),
     _Check("rate limits", _limiter, "Check PIXELDOJO_LIMITER_URL and that the Valkey or Redis there runs."),

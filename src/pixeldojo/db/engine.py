@@ -73,9 +73,12 @@ class Database:
             yield connection
 
     async def check(self) -> None:
-        """Return when the database answers; raise what went wrong otherwise."""
+        """Return when the database answers, and is no standby; raise what went wrong otherwise."""
+        question = "SELECT 0" if self.is_sqlite else "SELECT pg_is_in_recovery()"
         async with self.read() as connection:
-            await connection.execute(text("SELECT 1"))
+            is_standby = (await connection.execute(text(question))).scalar_one()
+        if is_standby:
+            raise ConnectionError("the PostgreSQL at this address is a standby, which takes no writes")
 
     async def close(self) -> None:
         """Finish the writes that wait, then close every connection."""

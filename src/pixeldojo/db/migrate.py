@@ -31,6 +31,7 @@ async def require_newest_revision(database: Database) -> None:
         ConfigurationError: if it has not; says what to run.
     """
     found = await current_revision(database)
+    _refuse_newer(found)
     if found != newest_revision():
         raise ConfigurationError(
             f"The database is at revision {found or 'none'} and this version needs {newest_revision()}. "
@@ -42,14 +43,19 @@ async def migrate(address: str) -> None:
     """Bring the database at `address` up to the newest revision, wholly or not at all.
 
     Safe to run twice and from two nodes at once: one migrates, the others wait and find nothing to do.
+
+    Raises:
+        ConfigurationError: if a newer version of the program has migrated it already.
     """
     from alembic import command  # noqa: PLC0415  a start on an up-to-date database never needs Alembic
     from alembic.config import Config  # noqa: PLC0415  as above
+    from alembic.migration import MigrationContext  # noqa: PLC0415  as above
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
 
     def upgrade(connection: Connection) -> None:
+        _refuse_newer(MigrationContext.configure(connection).get_current_revision())
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
@@ -65,6 +71,15 @@ async def migrate(address: str) -> None:
             await connection.run_sync(upgrade)
     finally:
         await engine.dispose()
+
+
+def _refuse_newer(found: str | None) -> None:
+    """Return when this version knows the revision, or there is none."""
+    if found is not None and found > newest_revision():
+        raise ConfigurationError(
+            f"The database is at revision {found}, which a newer version of PixelDojo made of it; this one knows "
+            f"{newest_revision()} at most. Go on with the newer version, or restore a backup from before it."
+        )
 
 
 async def _lock(connection: AsyncConnection) -> None:
