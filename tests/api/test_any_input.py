@@ -125,7 +125,8 @@ async def test_any_address(caller: Caller, prefix: str, rest: list[str], suffix:
     target = prefix + "/".join(_quoted(part) for part in rest) + suffix
     reply = await caller.send(method, target, body=b"{}")
     is_answered(reply)
-    assert reply.status in {200, 400, 404, 405}
+    # The bare address leads people to the models.
+    assert reply.status in {200, 400, 404, 405} or (target, reply.status) == ("/", 307)
 
 
 @many(100)

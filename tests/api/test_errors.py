@@ -258,7 +258,6 @@ async def test_a_method_that_an_address_does_not_take_is_405_and_allow_lists_all
 @pytest.mark.parametrize(
     "target",
     [
-        "/",
         "/api",
         "/api/v1",
         "/api/v1/models/",

@@ -10,8 +10,7 @@ from ipaddress import ip_address
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 from starlette.types import Scope
 
 from pixeldojo.api.auth import count_public, services_of
@@ -45,7 +44,7 @@ class RouteTemplates:
 
         FastAPI knows them too, but works out every parameter of all of them to tell.
         """
-        self._paths |= {id(route): prefix + route.path for route in routes if isinstance(route, APIRoute)}
+        self._paths |= {id(route): prefix + route.path for route in routes if isinstance(route, Route)}
 
     def of(self, scope: Scope) -> str:
         """Return the template of the route that a request went to, `none` where it went to none."""
