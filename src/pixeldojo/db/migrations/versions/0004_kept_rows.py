@@ -1,5 +1,4 @@
-"""Lists pass over what has expired by an index, however much of it there is; jobs remember the request they came with.
-"""
+"""Lists pass over what has expired by an index, however much of it there is; jobs remember the request they came with."""
 
 import sqlalchemy as sa
 from alembic import op
