@@ -55,6 +55,22 @@ def test_the_catalog_command_finds_it_sound(checkout: Path) -> None:
     assert "133 models, all of them sound" in done.stdout
 
 
+def test_a_file_that_is_broken_stops_the_start_with_its_name_place_and_reason(checkout: Path, tmp_path: Path) -> None:
+    sound = checkout / "src" / "pixeldojo" / "catalog" / "models" / "paper-lantern.toml"
+    broken = sound.with_name("broken-lantern.toml")
+    broken.write_text(sound.read_text(encoding="utf-8").replace("\namount", "\namuont"), encoding="utf-8")
+    refused = Server(tmp_path / "data", {"PYTHONPATH": str(checkout / "src")})
+    try:
+        refused.launch()
+        assert refused.process is not None
+        assert refused.process.wait(timeout=60) == 1
+    finally:
+        broken.unlink()
+        refused.kill()
+    assert 'models/broken-lantern.toml: price.amuont: is not a key of this table; did you mean "amount"?' in refused.log
+    assert "Traceback" not in refused.log
+
+
 @pytest.mark.parametrize(
     ("path", "words"),
     [
