@@ -1,12 +1,30 @@
-"""The short form of `make chaos`: some dozens of jobs while everything is hurt once or twice; and the plan itself."""
+"""Two short forms of `make chaos`, in which everything is hurt once or twice; and the plan itself."""
 
 from pathlib import Path
 
 import pytest
-from tests.chaos.plan import draw_plan
+from tests.chaos.plan import Trouble, draw_plan
 from tests.chaos.run import Size, run_chaos
 
 SEED = 20260504
+QUICK = 1629
+"""A seed whose plan has five blows within three seconds, none of which lasts for two."""
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(180)
+def test_a_worker_the_api_and_both_servers_are_killed_within_seconds_and_all_holds(tmp_path: Path) -> None:
+    said: list[str] = []
+    size = Size(jobs=20, seconds=5, workers=2, apis=1, drain_seconds=90)
+    outcome = run_chaos(tmp_path, QUICK, size, said.append)
+    assert [str(claim) for claim in outcome.claims if claim.wrong] == [], "\n".join(said)
+    assert {(blow.trouble, blow.part) for blow in outcome.blows} >= {
+        (Trouble.KILL, "worker"),
+        (Trouble.SUSPEND, "worker"),
+        (Trouble.KILL, "api"),
+        (Trouble.CRASH, "database"),
+        (Trouble.CRASH, "broker"),
+    }
 
 
 @pytest.mark.e2e

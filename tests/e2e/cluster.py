@@ -26,12 +26,19 @@ from tests.emulators.emulator import Emulator
 from tests.postgres import PostgresServer
 from tests.providers.pairs import PAIRS
 
+from pixeldojo.accounts.keys import KeyMode
+from pixeldojo.cli.keys import DEFAULT_ACCOUNT
+from pixeldojo.core.clock import SystemClock
+from pixeldojo.core.money import MILLICREDITS_PER_CREDIT
 from pixeldojo.core.settings import variable_of
-from pixeldojo.db.engine import async_url
+from pixeldojo.db.engine import async_url, open_database
+from pixeldojo.db.migrate import migrate
+from pixeldojo.office import build_office
 
 LEASE_SECONDS: Final = 2
 PYTHON: Final = (sys.executable, "-m", "pixeldojo")
 _KEEPING_NOTHING: Final = {"save": "", "appendonly": "no"}
+_PLENTY: Final = 1_000_000
 _SECRET: Final = "a secret of at least thirty-two characters"
 
 
@@ -178,16 +185,20 @@ class Cluster:
 
     def prepare(self) -> None:
         """Make the tables, a key for each mode and more credits than are needed."""
-        self._do("migrate")
-        for mode in ("test", "live"):
-            made = self._do("keys", "create", "--name", mode, "--mode", mode, "--rate-per-minute", "1000000")
-            self.keys[mode] = made.strip()
-            self._do("credits", "grant", "1000000", "--mode", mode)
+        asyncio.run(self._prepare())
 
-    def _do(self, *arguments: str) -> str:
-        done = self.command(*arguments)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+    async def _prepare(self) -> None:
+        await migrate(self.database.address)
+        database = open_database(self.database.address)
+        try:
+            office = build_office(database, SystemClock(), _SECRET.encode())
+            account_id = await office.accounts.create_account(DEFAULT_ACCOUNT)
+            for mode in KeyMode:
+                new = await office.accounts.create_key(account_id, name=mode, mode=mode, rate_per_minute=_PLENTY)
+                self.keys[mode] = new.secret
+                await office.credits.grant(account_id, mode, _PLENTY * MILLICREDITS_PER_CREDIT, "for the cluster")
+        finally:
+            await database.close()
 
     def add_api(self) -> Server:
         """Start an API node; it is ready when this returns."""
