@@ -9,7 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from tests.stores import Stores
 
 from pixeldojo.accounts.keys import ApiKey, KeyMode, SpendCap, SpendCapPeriod
-from pixeldojo.core.errors import CreditError, Forbidden, InsufficientCredits
+from pixeldojo.core.errors import Conflict, CreditError, Forbidden, InsufficientCredits
+from pixeldojo.core.money import LARGEST_CREDITS
 from pixeldojo.credits.audit import LEDGER_CHECKS
 from pixeldojo.credits.store import Balance, read_spending
 from pixeldojo.db.tables import balances, entries, key_spending, settlements
@@ -71,6 +72,20 @@ async def test_what_is_available_can_be_taken_back_and_no_more(stores: Stores) -
     with pytest.raises(InsufficientCredits, match="Only 3 credits"):
         await stores.credits.grant(key.account_id, "test", -3_001, "too much")
     assert (await stores.credits.balance(key.account_id, "test")).available == 3_000
+
+
+async def test_an_account_is_given_no_more_than_can_be_counted_exactly(stores: Stores) -> None:
+    key = await stores.new_key(granted=1_000)
+    most = LARGEST_CREDITS * 1_000
+
+    assert (await stores.credits.grant(key.account_id, "test", most - 1_000, "")).granted == most
+    with pytest.raises(Conflict, match=r"1,000,000,000,000 credits in all.*would be 1000000000000\.001"):
+        await stores.credits.grant(key.account_id, "test", 1, "")
+    await hold(stores, key, 1)
+
+    expected = Balance(available=most - 1, held=1, granted=most)
+    assert await stores.credits.balance(key.account_id, "test") == expected
+    assert await stores.faults(LEDGER_CHECKS) == []
 
 
 async def test_a_hold_moves_credits_aside_and_a_settlement_captures_or_releases_them(stores: Stores) -> None:

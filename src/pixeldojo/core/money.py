@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 MILLICREDITS_PER_CREDIT = 1_000
 _SMALLEST_CREDITS = Decimal("0.001")
-# Up to here a JSON number tells every thousandth apart, and a database's integer holds the sum of a million of them.
+# Up to here a JSON number tells every thousandth apart; no account is given more in all.
 LARGEST_CREDITS = 1_000_000_000_000
 
 

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pixeldojo.accounts.keys import ApiKey, SpendCapPeriod
 from pixeldojo.core.clock import Clock
-from pixeldojo.core.errors import CreditError, Forbidden, InsufficientCredits
+from pixeldojo.core.errors import Conflict, CreditError, Forbidden, InsufficientCredits
 from pixeldojo.core.ids import IdKind, new_id
-from pixeldojo.core.money import credits_text
+from pixeldojo.core.money import LARGEST_CREDITS, MILLICREDITS_PER_CREDIT, credits_text
 from pixeldojo.credits import store
 from pixeldojo.credits.store import Balance, Entry, EntryFilter
 from pixeldojo.db.engine import Database
@@ -60,6 +60,7 @@ class CreditsService:
 
         Raises:
             InsufficientCredits: if a negative grant is larger than what is available.
+            Conflict: if the account would have been given more in all than can be counted.
         """
         now = self._clock.now()
 
@@ -70,6 +71,11 @@ class CreditsService:
             if balance is None:
                 there = await store.read_balance(connection, account_id, mode)
                 raise InsufficientCredits(f"Only {credits_text(there.available)} credits are available to take back.")
+            if balance.granted > LARGEST_CREDITS * MILLICREDITS_PER_CREDIT:
+                raise Conflict(
+                    f"An account can be given {LARGEST_CREDITS:,} credits in all, so that every sum of them is exact; "
+                    f"with this grant it would be {credits_text(balance.granted)}."
+                )
             return balance
 
         return await self._database.write(work)
