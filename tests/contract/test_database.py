@@ -174,3 +174,12 @@ async def test_times_come_back_exactly_and_in_utc(database: Database) -> None:
 
     assert found == moment
     assert found.tzinfo is UTC
+
+
+async def test_an_error_does_not_show_what_was_to_be_written(database: Database) -> None:
+    """Errors go into the log; what callers sent does not."""
+    statement = text("INSERT INTO nowhere (content) VALUES (:content)")
+    with pytest.raises(DBAPIError) as raised:
+        await database.write(lambda connection: connection.execute(statement, {"content": "canary-5c1d"}))
+    assert "nowhere" in str(raised.value)
+    assert "canary-5c1d" not in str(raised.value)

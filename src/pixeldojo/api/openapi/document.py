@@ -41,7 +41,7 @@ job costs nothing. A completed one keeps its files until `expiresAt`; afterwards
 **Errors.** All have the one shape `Error`, with a message that says what would be right and, for inputs, every
 violation in `details`. Every answer carries `X-Request-Id`. An address that exists answers a method it does not take
 with 405 `method_not_allowed` and `Allow`, and HEAD wherever it answers GET. Addresses that do not exist answer 404
-`not_found`."""
+`not_found`. Requests that do not come whole in time are answered with 408, headers that are too long with 431."""
 _TAGS: Final[Mapping[str, str]] = {
     "models": "What there is: models with their inputs and prices, and running one that is chosen at run time.",
     "jobs": "What was submitted: how it goes, what came of it, and stopping it.",
