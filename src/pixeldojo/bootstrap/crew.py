@@ -12,6 +12,7 @@ from pixeldojo.jobs.states import Step
 from pixeldojo.media.pool import MediaPool
 from pixeldojo.metrics.meters import OPEN_CIRCUITS, Meters
 from pixeldojo.net.fetch import Fetcher
+from pixeldojo.net.sessions import Errand
 from pixeldojo.providers.contract import Provider
 from pixeldojo.providers.sandbox import SandboxProvider
 from pixeldojo.worker.check import CheckStep
@@ -103,24 +104,17 @@ def _watch(meters: Meters, worker: Worker, pool: MediaPool) -> None:
 
 def _build_steps(parts: Parts, claims: JobClaims, pool: MediaPool) -> Mapping[Step, StepFunction]:
     clock, log = parts.clock, parts.log
-    scratch = make_scratch_dir(parts.settings)
-    files = MediaFiles(
-        fetcher=Fetcher(parts.way_out.http),
-        pool=pool,
-        blobs=parts.blobs,
-        scratch=scratch,
-        max_bytes=parts.settings.max_media_bytes,
-    )
+    given, made = (_media_files(parts, pool, errand) for errand in (Errand.INPUT, Errand.OUTPUT))
     sandbox = _build_sandbox(parts, pool)
     providers = {sandbox.name: sandbox, **parts.upstreams}
     clients = {sandbox.name: parts.way_out.http, **parts.way_out.clients}
-    collect = CollectStep(catalog=parts.catalog, claims=claims, files=files, clock=clock, log=log)
+    collect = CollectStep(catalog=parts.catalog, claims=claims, files=made, clock=clock, log=log)
     patience, circuits = Patience(parts.catalog), Circuits(clock, log)
     parts.meters.watch_each(OPEN_CIRCUITS, "provider", circuits.open_counts)
     submit = SubmitStep(
         catalog=parts.catalog,
         claims=claims,
-        inputs=InputCollector(claims=claims, assets=parts.assets, uploads=parts.files, files=files),
+        inputs=InputCollector(claims=claims, assets=parts.assets, uploads=parts.files, files=given),
         handover=MediaHandover(parts.blobs),
         router=Router(providers),
         gate=Gate(circuits, parts.places, clock, log),
@@ -149,6 +143,16 @@ def _build_steps(parts: Parts, claims: JobClaims, pool: MediaPool) -> Mapping[St
         Step.COLLECT: collect.run,
     }
     return {step: metered_step(step, run, parts.meters, clock) for step, run in steps.items()}
+
+
+def _media_files(parts: Parts, pool: MediaPool, errand: Errand) -> MediaFiles:
+    return MediaFiles(
+        fetcher=Fetcher(parts.way_out.http, errand),
+        pool=pool,
+        blobs=parts.blobs,
+        scratch=make_scratch_dir(parts.settings),
+        max_bytes=parts.settings.max_media_bytes,
+    )
 
 
 def _build_sandbox(parts: Parts, pool: MediaPool) -> Provider:

@@ -16,7 +16,7 @@ from pixeldojo.core.json_types import JsonObject
 from pixeldojo.net.addresses import AddressPolicy
 from pixeldojo.net.failures import describe_failure, note_failure
 from pixeldojo.net.resolver import Resolver
-from pixeldojo.net.sessions import Sending, Sessions
+from pixeldojo.net.sessions import Errand, Sending, Sessions
 from pixeldojo.net.upstream import MAX_ANSWER_BYTES, UpstreamClient, lower_case_headers, read_bounded, trusted_origins
 from pixeldojo.providers.contract import AnswersWithFiles, HttpAnswer, HttpClient, RealProvider
 
@@ -131,7 +131,7 @@ class OutboundClient:
         try:
             async with (
                 asyncio.timeout(timeout_seconds),
-                self.sessions.guarded(target.scheme).post(
+                self.sessions.guarded(target.scheme, Errand.WEBHOOK).post(
                     target, data=body, headers=headers, allow_redirects=False, trace_request_ctx=sending
                 ) as response,
             ):

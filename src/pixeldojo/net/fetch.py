@@ -22,11 +22,11 @@ from yarl import URL
 from pixeldojo.net.addresses import RefusedAddress, as_given
 from pixeldojo.net.client import OutboundClient
 from pixeldojo.net.failures import describe_failure, note_failure
-from pixeldojo.net.sessions import CONNECT_SECONDS
+from pixeldojo.net.sessions import CONNECT_SECONDS, Errand
 from pixeldojo.net.upstream import Origin, origin_of
 
 MAX_REDIRECTS: Final = 3
-CHUNK_BYTES: Final = 128 * 1024
+CHUNK_BYTES: Final = 512 * 1024
 _OK: Final = 200
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -80,9 +80,10 @@ class FetchedFile:
 class Fetcher:
     """Downloads through the guarded zone of an `OutboundClient`."""
 
-    def __init__(self, client: OutboundClient) -> None:
-        """Use the connections and the policy of `client`, which stays its maker's to close."""
+    def __init__(self, client: OutboundClient, errand: Errand = Errand.OUTPUT) -> None:
+        """Use the connections and the policy of `client`, which stays its maker's to close; `errand` says whose."""
         self._client = client
+        self._errand = errand
 
     async def fetch_to(
         self,
@@ -162,7 +163,7 @@ class Fetcher:
     ) -> aiohttp.ClientResponse:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=stall_seconds)
         sessions = self._client.sessions
-        session = sessions.upstream("GET") if is_own else sessions.guarded(target.scheme)
+        session = sessions.upstream("GET") if is_own else sessions.guarded(target.scheme, self._errand)
         try:
             return await session.get(target, headers=headers, allow_redirects=False, timeout=timeout)
         except RefusedAddress as error:

@@ -2,13 +2,15 @@
 
 Owns how we connect: which resolver and gate stand in front of each zone, how many connections, no cookies, no proxies
 from the environment, no encodings. Two zones: `upstream` (the operator named the host, any address will do) and
-`guarded` (a stranger named it). The guarded zone has a session for https and one for http, because an address that
-is fine over the first may not be over the second. What is sent there, and what an answer means, is for the callers.
+`guarded` (a stranger named it). The guarded zone has sessions for https and for http, because an address that is fine
+over the first may not be over the second, and those for each errand, so that strangers' slow servers hold up nothing
+but their own kind. What is sent there, and what an answer means, is for the callers.
 """
 
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from functools import partial
 from types import SimpleNamespace
 from typing import Final
@@ -28,6 +30,15 @@ _KEEPALIVE_SECONDS: Final = 4.0
 """Shorter than servers' usual five, so that it is mostly us who hang up."""
 
 _NAME_CACHE_SECONDS: Final = 10
+
+
+class Errand(Enum):
+    """What a guarded connection is for; each has as many as the others, and cannot use up theirs."""
+
+    CALL = auto()
+    INPUT = auto()
+    OUTPUT = auto()
+    WEBHOOK = auto()
 
 
 @dataclass(slots=True)
@@ -67,9 +78,10 @@ class Sessions:
         self._ssl_context = ssl_context
         self._polling = self._open(self._upstream_connector(is_reused=True))
         self._paying = self._open(self._upstream_connector(is_reused=False), is_reused=False)
-        self._guarded: Mapping[str, aiohttp.ClientSession] = {
-            scheme: self._open(self._guarded_connector(partial(policy.admit, scheme=scheme)), is_reused=False)
+        self._guarded: Mapping[tuple[str, Errand], aiohttp.ClientSession] = {
+            (scheme, errand): self._open(self._guarded_connector(partial(policy.admit, scheme=scheme)), is_reused=False)
             for scheme in ("https", "http")
+            for errand in Errand
         }
 
     def upstream(self, method: str) -> aiohttp.ClientSession:
@@ -80,12 +92,12 @@ class Sessions:
         """
         return self._polling if method.upper() in {"GET", "HEAD"} else self._paying
 
-    def guarded(self, scheme: str) -> aiohttp.ClientSession:
+    def guarded(self, scheme: str, errand: Errand) -> aiohttp.ClientSession:
         """Return the session for addresses that others named; `scheme` is `https` or `http`.
 
         Every request is a new connection, so every request is looked up and checked.
         """
-        return self._guarded[scheme]
+        return self._guarded[scheme, errand]
 
     async def close(self) -> None:
         """Close every connection."""

@@ -18,7 +18,7 @@ from pixeldojo.core.errors import ConfigurationError
 from pixeldojo.core.json_types import JsonObject
 from pixeldojo.net.addresses import AddressPolicy, RefusedAddress, as_given
 from pixeldojo.net.failures import describe_failure, note_failure
-from pixeldojo.net.sessions import Sending, Sessions
+from pixeldojo.net.sessions import Errand, Sending, Sessions
 from pixeldojo.providers.contract import HttpAnswer, UpstreamError, UpstreamErrorKind
 
 MAX_ANSWER_BYTES: Final = 20_000_000
@@ -126,7 +126,7 @@ class UpstreamClient:
                 UpstreamErrorKind.UNAVAILABLE,
                 "the upstream named an address outside its own origin; credentials are not sent there",
             )
-        return self._sessions.guarded(target.scheme), target
+        return self._sessions.guarded(target.scheme, Errand.CALL), target
 
     async def _read(self, response: aiohttp.ClientResponse) -> HttpAnswer:
         body = await read_bounded(response, self._max_answer_bytes + 1)

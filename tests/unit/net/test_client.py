@@ -1,11 +1,14 @@
 """Posting webhooks: what counts as an answer, and what as none."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from tests.unit.net.loopback import FakeResolver, answer, answering, closed_port, hang, outbound, reset, serving
 
 from pixeldojo.net.client import POST_ANSWER_BYTES, DeliveryFailed, DeliveryFailureKind
+from pixeldojo.net.fetch import Fetcher, FetchFailed
+from pixeldojo.net.sessions import Errand
 
 
 async def test_the_body_and_the_headers_arrive_as_given() -> None:
@@ -126,6 +129,36 @@ async def test_one_dead_receiver_does_not_hold_up_another() -> None:
         waiting = [asyncio.create_task(client.post(url, b"{}", {}, 60)) for _ in range(300)]
         await reached.wait()  # by now each of them has, or waits for, a connection
         assert (await client.post(live.url(host="live.example"), b"{}", {}, 5)).status == 200
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_inputs_that_hang_hold_up_neither_outputs_nor_webhooks() -> None:
+    hosts = [f"slow{number}.example" for number in range(10)]
+    resolver = FakeResolver(**{host.replace(".", "_"): [["127.0.0.1"]] for host in hosts})
+    all_taken = asyncio.Event()
+
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if slow.connections == 256:
+            all_taken.set()
+        await hang(reader, writer)
+
+    async with serving(stall) as slow, serving(answering(answer(200))) as live, outbound(resolver=resolver) as client:
+        fetcher = Fetcher(client, Errand.INPUT)
+
+        async def fetch(host: str) -> None:
+            with suppress(FetchFailed):
+                await fetcher.fetch_to(slow.url(host=host), no_sink, max_bytes=10, timeout_seconds=60)
+
+        async def no_sink(_chunk: bytes) -> None:
+            raise AssertionError("an empty file has no chunks")
+
+        waiting = [asyncio.create_task(fetch(host)) for host in hosts for _ in range(30)]
+        await all_taken.wait()
+        assert (await client.post(live.url(), b"{}", {}, 5)).status == 200
+        got = await Fetcher(client).fetch_to(live.url(), no_sink, max_bytes=10, timeout_seconds=5)
+        assert got.size_bytes == 0
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)

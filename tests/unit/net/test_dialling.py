@@ -13,7 +13,7 @@ from pixeldojo.net.addresses import AddressPolicy, RefusedAddress
 from pixeldojo.net.client import DeliveryFailed
 from pixeldojo.net.fetch import Fetcher, FetchErrorKind, FetchFailed
 from pixeldojo.net.resolver import FilteringResolver, SystemResolver, admit_any
-from pixeldojo.net.sessions import Sessions
+from pixeldojo.net.sessions import Errand, Sessions
 
 OK = answering(answer(200, b"reached"))
 
@@ -84,8 +84,9 @@ async def test_a_literal_address_is_stopped_at_the_socket_too(inside: Server) ->
     # aiohttp asks no resolver for these: past the check of the URL, the gate at the socket must still hold.
     sessions = Sessions(CLOSED, user_agent="test", guarded_resolver=FakeResolver(), upstream_resolver=FakeResolver())
     for scheme in ("http", "https"):
-        with pytest.raises(aiohttp.ClientConnectorError, match="address policy"):
-            await sessions.guarded(scheme).get(inside.url(scheme=scheme))
+        for errand in Errand:
+            with pytest.raises(aiohttp.ClientConnectorError, match="address policy"):
+                await sessions.guarded(scheme, errand).get(inside.url(scheme=scheme))
     assert inside.connections == 0
     await sessions.close()
 
