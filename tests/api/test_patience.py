@@ -162,6 +162,7 @@ _HEADS: Final = {
     "a 1 MB header": [GET, b"X-A: ", *repeat(b"x" * 65_536, 16), b"\r\n\r\n"],
     "a 1 MB key": [GET, b"Authorization: Bearer ", *repeat(b"x" * 65_536, 16), b"\r\n\r\n"],
     "5,000 headers": [GET, *repeat(b"X-A: b\r\n", 5_000), b"\r\n"],
+    "25 short headers": [GET, *repeat(b"X-A: b\r\n", 25), b"\r\n"],
     "all of 15": [GET, *repeat(b"X-A: " + b"b" * 1_000 + b"\r\n", 15), b"\r\n"],
     "a 1 MB address": [b"GET /", *repeat(b"a" * 65_536, 16), b" HTTP/1.1\r\nHost: a\r\n\r\n"],
     "query and headers": [b"GET /healthz?", b"q=" * 4_090, b" HTTP/1.1\r\nHost: a\r\nX-A: 0123456789\r\n\r\n"],
