@@ -12,7 +12,6 @@ from pixeldojo.api.deliveries import delivery_json
 from pixeldojo.api.moments import Moment
 from pixeldojo.api.responses import answer, error_answers
 from pixeldojo.core.errors import ValidationError, Violation
-from pixeldojo.core.near_miss import nearest
 from pixeldojo.jobs.job import JobFilter
 from pixeldojo.jobs.service import CancelResult
 from pixeldojo.jobs.states import JobStatus
@@ -53,9 +52,10 @@ async def list_jobs(
     services = services_of(request)
     if cursor is not None and not _CURSOR.fullmatch(cursor):
         raise _refused("cursor", "must be the nextCursor of an earlier page, unchanged")
-    known = [one.id for one in services.catalog.models]
-    if model is not None and model not in known:
-        raise _refused("model", f"must be a model id of GET /api/v1/models{nearest(model, known) or '.'}")
+    if model is not None and all(one.id != model for one in services.catalog.models):
+        near = services.catalog.nearest(model)
+        hint = f'; did you mean "{near}"?' if near else "."
+        raise _refused("model", f"must be a model id of GET /api/v1/models{hint}")
     wanted = JobFilter(limit, cursor, status, model, created_after, created_before)
     page, next_cursor = await services.jobs.list_page(key, wanted)
     return JSONResponse({"jobs": await services.jobs.present(page), "nextCursor": next_cursor})
