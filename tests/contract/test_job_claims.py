@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 from tests.stores import LEASE_SECONDS, Stores
+from tests.unit.worker.faulty import FaultyDatabase
 
 from pixeldojo.accounts.keys import ApiKey
 from pixeldojo.core.errors import JobFailure, JobFailureCode
@@ -261,3 +262,32 @@ async def test_a_job_claimed_while_the_sweep_looked_keeps_its_lease(stores: Stor
     await stores.database.write(lambda c: store.postpone(c, [job.id], now, now + HINT_GRACE))
 
     assert (await stores.claims.reload(job)).next_step_at == job.next_step_at
+
+
+async def test_a_lease_taken_over_between_the_two_looks_of_a_renewal_is_not_renewed(
+    stores: Stores, key: ApiKey
+) -> None:
+    job, database = await stores.claimed(key), FaultyDatabase(stores.database)
+
+    async def take_over() -> None:
+        stores.clock.advance(LEASE_SECONDS + 1)
+        await stores.claim(job.id, "worker_2")
+
+    database.after_read = take_over
+    slow = Stores(database, stores.clock, stores.blobs, stores.engine)
+    assert await slow.claims.renew_leases("worker_1", 10 * LEASE_SECONDS) == {}
+
+    stores.clock.advance(LEASE_SECONDS + 1)
+    assert await stores.claims.due(10) == [job.id], "its lease is as long as worker_2 asked for"
+
+
+async def test_a_call_for_a_job_that_no_upstream_has_brings_it_no_sooner(stores: Stores, key: ApiKey) -> None:
+    """It waits for its turn, or for an upstream that refused it to recover: what called means an attempt of before."""
+    job = await stores.claimed(key)
+    await stores.claims.park(job, 300)
+
+    await stores.claims.call_for(job.id)
+
+    assert await stores.claims.due(10) == []
+    stores.clock.advance(300)
+    assert await stores.claims.due(10) == [job.id]

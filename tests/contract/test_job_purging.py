@@ -1,6 +1,7 @@
 """What is deleted when a job's time is over, and what stays, on both databases."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -137,6 +138,47 @@ async def test_when_files_cannot_be_deleted_the_job_is_purged_the_next_time(stor
 
     assert await stores.ending.purge_expired(10) == 1
     assert (await stores.assets.list_assets([job.id]))[job.id][0].is_deleted
+
+
+class _Sticky(Blobs):
+    """A media store that deletes nothing of one job."""
+
+    def __init__(self, blobs: Blobs, job_id: str) -> None:
+        self._blobs = blobs
+        self._job_id = job_id
+        self.most_at_once = 0
+        self._at_once = 0
+
+    async def list_blobs(self, prefix: str = "") -> AsyncIterator[BlobInfo]:
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        await asyncio.sleep(0)
+        self._at_once -= 1
+        async for blob in self._blobs.list_blobs(prefix):
+            yield blob
+
+    async def delete(self, keys: Iterable[str]) -> None:
+        wanted = [*keys]
+        if any(self._job_id in key for key in wanted):
+            raise BlobsUnavailable("not allowed")
+        await self._blobs.delete(wanted)
+
+
+async def test_a_job_whose_files_cannot_be_deleted_holds_up_no_other(stores: Stores, key: ApiKey) -> None:
+    ended = [await stores.at(key, Step.COLLECT, quoted=10, inline_files={"ab": b"picture"}) for _ in range(20)]
+    for job in ended:
+        await stores.claims.fail(job, FAILURE)
+    stores.clock.advance(RETENTION.total_seconds())
+    blobs = _Sticky(stores.blobs, ended[0].id)
+
+    for _ in range(2):
+        with pytest.raises(BlobsUnavailable, match="not allowed"):
+            await Stores(stores.database, stores.clock, blobs, stores.engine).ending.purge_expired(50)
+
+    assert await stores.count(jobs, jobs.c.purged_at.is_(None)) == 1
+    assert [blob.key async for blob in stores.blobs.list_blobs()] == [inline_blob_key(ended[0].id, "ab")]
+    assert 1 < blobs.most_at_once <= 16, "a store far away is asked for several jobs at a time, and not for all"
+    assert await stores.ending.purge_expired(50) == 1
 
 
 # Strays

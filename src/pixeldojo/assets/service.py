@@ -1,5 +1,6 @@
 """Assets: the files a job gave, their public addresses, their end."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
@@ -7,12 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pixeldojo.assets import store
 from pixeldojo.assets.store import Asset
-from pixeldojo.blobs import Blobs
+from pixeldojo.blobs import Blobs, BlobsUnavailable
 from pixeldojo.core.clock import Clock
 from pixeldojo.core.errors import Expired, NotFound
 from pixeldojo.db.engine import Database
 
 _FOLDERS = ("assets", "inputs", "sandbox")
+# Jobs whose files are deleted at a time: a store far away takes several calls for each.
+_DELETED_AT_ONCE = 16
 
 
 def assets_folder(job_id: str) -> str:
@@ -86,11 +89,25 @@ class AssetsService:
         prefix = f"{self._base_url}/assets/"
         return url.removeprefix(prefix) if url.startswith(prefix) else None
 
-    async def delete_files(self, job_ids: Sequence[str]) -> None:
-        """Delete the files of jobs whose time is over: outputs, the copies of inputs, the sandbox's books."""
-        for job_id in job_ids:
-            for folder in _FOLDERS:
-                await self._blobs.delete([blob.key async for blob in self._blobs.list_blobs(f"{folder}/{job_id}")])
+    async def delete_files(self, job_ids: Sequence[str]) -> Mapping[str, BlobsUnavailable]:
+        """Delete the files of jobs whose time is over: outputs, the copies of inputs, the sandbox's books.
+
+        Returns the jobs of which some may be left, each with what the media store said; files of others are deleted.
+        """
+        places = asyncio.Semaphore(_DELETED_AT_ONCE)
+
+        async def delete(job_id: str) -> BlobsUnavailable | None:
+            async with places:
+                try:
+                    for folder in _FOLDERS:
+                        files = [blob.key async for blob in self._blobs.list_blobs(f"{folder}/{job_id}")]
+                        await self._blobs.delete(files)
+                except BlobsUnavailable as error:
+                    return error
+            return None
+
+        outcomes = await asyncio.gather(*map(delete, job_ids))
+        return {job_id: error for job_id, error in zip(job_ids, outcomes, strict=True) if error is not None}
 
     async def files_older_than(self, moment: datetime, batch: int) -> AsyncIterator[set[str]]:
         """Yield the jobs that have a file written before `moment`, in batches; a job may come in several."""

@@ -141,16 +141,24 @@ class JobEnding:
         return is_first
 
     async def _purge(self, job_ids: Sequence[str]) -> None:
-        """Delete what belongs to jobs whose time is over."""
+        """Delete what belongs to jobs whose time is over; one whose files cannot be deleted holds up no other.
+
+        Raises:
+            BlobsUnavailable: files of a job are left, for the next sweep.
+        """
         # Files first: if we die in between, the next sweep finds the rows again.
-        await self._assets.delete_files(job_ids)
+        left = await self._assets.delete_files(job_ids)
+        deleted = [job_id for job_id in job_ids if job_id not in left]
         now = self._clock.now()
 
         async def work(connection: AsyncConnection) -> None:
-            await self._close(connection, job_ids)
-            await store.mark_purged(connection, job_ids, now)
+            await self._close(connection, deleted)
+            await store.mark_purged(connection, deleted, now)
 
-        await self._database.write(work)
+        if deleted:
+            await self._database.write(work)
+        for error in left.values():
+            raise error
 
     async def _close(self, connection: AsyncConnection, job_ids: Sequence[str]) -> None:
         """Let nobody get at the files any more, nor any receiver hear of the jobs."""
@@ -166,8 +174,8 @@ class JobEnding:
         async for job_ids in self._assets.files_older_than(self._clock.now() - _STRAY_AFTER, _STRAY_BATCH):
             async with self._database.read() as connection:
                 strays = job_ids - await store.unpurged_jobs(connection, job_ids)
-            await self._assets.delete_files(sorted(strays))
-            count += len(strays)
+            left = await self._assets.delete_files(sorted(strays))
+            count += len(strays) - len(left)
         return count
 
     async def forget_answers(self) -> None:
