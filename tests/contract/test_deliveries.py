@@ -9,9 +9,11 @@ import pytest
 from tests.stores import HOOK, RETENTION, Stores
 
 from pixeldojo.accounts.keys import ApiKey
+from pixeldojo.db.engine import open_database
 from pixeldojo.jobs.states import Step
 from pixeldojo.webhooks import store
 from pixeldojo.webhooks.schedule import ATTEMPT_OFFSETS_SECONDS
+from pixeldojo.webhooks.service import WebhooksService
 from pixeldojo.webhooks.store import Attempt, Delivery
 
 LEASE_SECONDS: Final = 60.0
@@ -57,6 +59,27 @@ async def test_a_new_delivery_is_due_at_once_and_taken_by_one(stores: Stores, de
 
     assert sum(found is not None for found in claimed) == 1
     assert await stores.webhooks.due(10) == []
+
+
+async def test_many_at_once_by_two_workers_are_each_claimed_and_recorded_once_with_few_statements(
+    stores: Stores, key: ApiKey, database_address: str, statements: list[str]
+) -> None:
+    jobs = [(await stores.at(key, Step.ENDED, webhook_url=HOOK)).id for _ in range(40)]
+    ids = [delivery.id for delivery in (await stores.webhooks.find_deliveries(jobs)).values()]
+    other = open_database(database_address)
+    sides = {"worker_1": stores.webhooks, "worker_2": WebhooksService(other, stores.clock)}
+    statements.clear()
+
+    taken = await asyncio.gather(*(side.claim(id, name, 60) for id in ids for name, side in sides.items()))
+    mine = [claimed for claimed in taken if claimed is not None]
+    made = [sides[str(one.lease_owner)].record(one, attempt(stores, one, 200), None) for one in mine]
+    assert await asyncio.gather(*made) == ["delivered"] * 40
+
+    assert sorted(one.id for one in mine) == sorted(ids)
+    assert [len(await attempts(stores, one)) for one in mine] == [1] * 40
+    claims = [one for one in statements if "lease_owner=" in one and "attempt_count=" not in one]
+    assert len(claims) <= 8
+    await other.close()
 
 
 @pytest.mark.parametrize("status", [200, 204, 299])

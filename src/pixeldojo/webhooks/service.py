@@ -12,7 +12,8 @@ from pixeldojo.core.ids import IdKind, new_id
 from pixeldojo.db.engine import Database
 from pixeldojo.webhooks import store
 from pixeldojo.webhooks.schedule import next_attempt_at
-from pixeldojo.webhooks.store import Attempt, Delivery, DeliveryFilter, Plan
+from pixeldojo.webhooks.store import Attempt, Claim, Delivery, DeliveryFilter, Plan, Record
+from pixeldojo.webhooks.together import Together
 
 _HTTP_GONE = 410
 
@@ -24,6 +25,9 @@ class WebhooksService:
         self._database = database
         self._clock = clock
         self._random = SystemRandom()
+        self._finds = Together(self._find_all)
+        self._claims = Together(self._claim_all)
+        self._records = Together(self._record_all)
 
     def new_delivery(
         self, *, account_id: str, job_id: str, url: str, event_type: str, expires_at: datetime
@@ -62,8 +66,12 @@ class WebhooksService:
 
     async def find(self, delivery_id: str) -> Delivery | None:
         """Return a delivery."""
+        return await self._finds.ask(delivery_id)
+
+    async def _find_all(self, delivery_ids: Sequence[str]) -> Sequence[Delivery | None]:
         async with self._database.read() as connection:
-            return await store.find_delivery(connection, delivery_id)
+            found = await store.find_by_id(connection, delivery_ids)
+        return [found.get(delivery_id) for delivery_id in delivery_ids]
 
     async def get(self, account_id: str, mode: str, delivery_id: str) -> tuple[Delivery, list[Attempt]]:
         """Return a delivery of an account and mode, and its attempts, oldest first.
@@ -96,8 +104,10 @@ class WebhooksService:
     async def claim(self, delivery_id: str, owner: str, lease_seconds: float) -> Delivery | None:
         """Take a delivery whose attempt is due; None if there is nothing to do."""
         now = self._clock.now()
-        until = now + timedelta(seconds=lease_seconds)
-        return await self._database.write(lambda connection: store.claim(connection, delivery_id, owner, now, until))
+        return await self._claims.ask(Claim(delivery_id, owner, now, now + timedelta(seconds=lease_seconds)))
+
+    async def _claim_all(self, claims: Sequence[Claim]) -> Sequence[Delivery | None]:
+        return await self._database.write(lambda connection: store.claim(connection, claims))
 
     async def record(self, delivery: Delivery, attempt: Attempt, retry_after_seconds: float | None) -> str:
         """Record an attempt, plan the next one, and return the delivery's new status. Harmless to repeat."""
@@ -118,10 +128,11 @@ class WebhooksService:
             status = "failed" if following is None else "pending"
         plan = Plan(status, made, following)
         delivered_at = now if status == "delivered" else delivery.delivered_at
-        await self._database.write(
-            lambda connection: store.record_attempt(connection, delivery, attempt, delivered_at=delivered_at, plan=plan)
-        )
+        await self._records.ask(Record(delivery, attempt, delivered_at, plan))
         return status
+
+    async def _record_all(self, records: Sequence[Record]) -> Sequence[bool]:
+        return await self._database.write(lambda connection: store.record_attempts(connection, records))
 
     async def due(self, limit: int) -> Sequence[str]:
         """Return the ids of deliveries whose attempt is due."""
@@ -130,6 +141,8 @@ class WebhooksService:
 
     async def release_leases(self, owner: str | None) -> int:
         """Give back the deliveries of a worker that stops, or of all workers."""
+        # A claim that is just being made would be left behind.
+        await self._claims.until_idle()
         return await self._database.write(lambda connection: store.release_leases(connection, owner))
 
     async def end_deliveries(self, connection: AsyncConnection, job_ids: Sequence[str]) -> None:

@@ -1,11 +1,12 @@
 """All SQL on webhook deliveries and their attempts. Writes of a worker carry the fence of its claim."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     Column,
     ColumnElement,
     Row,
@@ -78,6 +79,26 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """A wish to take a delivery whose attempt is due at `now`, and to hold it until then."""
+
+    delivery_id: str
+    owner: str
+    now: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An attempt that was made, and what follows from it."""
+
+    delivery: Delivery
+    attempt: Attempt
+    delivered_at: datetime | None
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryFilter:
     """Which deliveries a page shows: `cursor` is the id of the last one of the page before."""
 
@@ -87,16 +108,23 @@ class DeliveryFilter:
 
 
 # Built once: these run for every attempt, and building one takes longer than running it.
-_ID = deliveries.c.id == bindparam("the_id")
+_IDS: BindParameter[Sequence[str]] = bindparam("ids", expanding=True)
 _NOW = bindparam("now", type_=UtcTime)
-_FIND = select(deliveries).where(_ID)
+_FIND = select(deliveries).where(deliveries.c.id.in_(_IDS))
 _CLAIM = (
     update(deliveries)
     .where(
-        _ID,
-        deliveries.c.status == "pending",
-        deliveries.c.next_attempt_at <= _NOW,
-        or_(deliveries.c.lease_owner.is_(None), deliveries.c.lease_until < _NOW),
+        # Who is just being claimed by another is left to it, so that two who claim many never wait for one another.
+        deliveries.c.id.in_(
+            select(deliveries.c.id)
+            .where(
+                deliveries.c.id.in_(_IDS),
+                deliveries.c.status == "pending",
+                deliveries.c.next_attempt_at <= _NOW,
+                or_(deliveries.c.lease_owner.is_(None), deliveries.c.lease_until < _NOW),
+            )
+            .with_for_update(skip_locked=True)
+        )
     )
     .values(
         lease_owner=bindparam("owner", type_=deliveries.c.lease_owner.type),
@@ -114,7 +142,10 @@ def _planned(name: str, column: Column[Any]) -> ColumnElement[Any]:
 
 _RECORD = (
     update(deliveries)
-    .where(_ID, deliveries.c.fence == bindparam("our_fence", type_=deliveries.c.fence.type))
+    .where(
+        deliveries.c.id == bindparam("the_id"),
+        deliveries.c.fence == bindparam("our_fence", type_=deliveries.c.fence.type),
+    )
     .values(
         lease_owner=None,
         lease_until=None,
@@ -133,10 +164,9 @@ async def insert_delivery(connection: AsyncConnection, delivery: Delivery) -> No
     await connection.execute(insert(deliveries).values(**values))
 
 
-async def find_delivery(connection: AsyncConnection, delivery_id: str) -> Delivery | None:
-    """Return a delivery."""
-    row = (await connection.execute(_FIND, {"the_id": delivery_id})).one_or_none()
-    return None if row is None else _delivery(row)
+async def find_by_id(connection: AsyncConnection, delivery_ids: Sequence[str]) -> dict[str, Delivery]:
+    """Return those of these deliveries that there are, by id."""
+    return {row.id: _delivery(row) for row in await connection.execute(_FIND, {"ids": list(delivery_ids)})}
 
 
 async def find_delivery_of(
@@ -204,53 +234,47 @@ async def restart(connection: AsyncConnection, delivery_id: str, now: datetime) 
     return None if row is None else _delivery(row)
 
 
-async def claim(
-    connection: AsyncConnection, delivery_id: str, owner: str, now: datetime, lease_until: datetime
-) -> Delivery | None:
-    """Take the lease of a delivery whose attempt is due; None if another has it or nothing is due."""
-    given = {"the_id": delivery_id, "owner": owner, "now": now, "until": lease_until}
-    row = (await connection.execute(_CLAIM, given)).one_or_none()
-    return None if row is None else _delivery(row)
+async def claim(connection: AsyncConnection, claims: Sequence[Claim]) -> list[Delivery | None]:
+    """Take the leases of deliveries whose attempt is due; None for each that another has, or that is not due."""
+    taken: dict[tuple[str, str], Delivery] = {}
+    # Of one worker, who asked last has the latest time: they waited for one another for a moment.
+    for owner, latest in {one.owner: one for one in claims}.items():
+        wanted = [one.delivery_id for one in claims if one.owner == owner]
+        given = {"ids": wanted, "owner": owner, "now": latest.now, "until": latest.until}
+        taken |= {(row.id, owner): _delivery(row) for row in await connection.execute(_CLAIM, given)}
+    # Whoever asks for one twice gets it once.
+    return [taken.pop((one.delivery_id, one.owner), None) for one in claims]
 
 
-async def record_attempt(
-    connection: AsyncConnection,
-    delivery: Delivery,
-    attempt: Attempt,
-    *,
-    delivered_at: datetime | None,
-    plan: Plan,
-) -> bool:
-    """Record a try and the plan that follows from it; False when another claimed the delivery since.
+async def record_attempts(connection: AsyncConnection, records: Sequence[Record]) -> list[bool]:
+    """Record tries and the plans that follow; False for each whose delivery another claimed since.
 
     Recording the same try again changes nothing. A replay asked for, or an end put to the delivery, while the attempt
     was under way stays as it is: it changed `next_attempt_at`, and the plan of the attempt is dropped.
     """
-    given = {
-        "the_id": delivery.id,
-        "our_fence": delivery.fence,
-        "was_due_at": delivery.next_attempt_at,
-        "number": attempt.number,
-        "success_at": delivered_at,
-        "planned_status": plan.status,
-        "planned_position": plan.schedule_position,
-        "planned_at": plan.next_attempt_at,
-    }
-    if (await connection.execute(_RECORD, given)).rowcount == 0:
-        return False
-    await connection.execute(
-        insert_for(connection, delivery_attempts)
-        .values(
-            delivery_id=delivery.id,
-            number=attempt.number,
-            started_at=attempt.started_at,
-            duration_seconds=attempt.duration_seconds,
-            status=attempt.status,
-            error=attempt.error,
+    # In one order everywhere, so that two who record do not wait for one another.
+    in_order = sorted(records, key=lambda one: one.delivery.id)
+    ours = {(one.delivery.id, one.delivery.fence): one for one in in_order if await _move_on(connection, one)}
+    if ours:
+        statement = insert_for(connection, delivery_attempts).on_conflict_do_nothing()
+        await connection.execute(
+            statement, [{"delivery_id": one.delivery.id, **asdict(one.attempt)} for one in ours.values()]
         )
-        .on_conflict_do_nothing()
-    )
-    return True
+    return [(one.delivery.id, one.delivery.fence) in ours for one in records]
+
+
+async def _move_on(connection: AsyncConnection, record: Record) -> bool:
+    given = {
+        "the_id": record.delivery.id,
+        "our_fence": record.delivery.fence,
+        "was_due_at": record.delivery.next_attempt_at,
+        "number": record.attempt.number,
+        "success_at": record.delivered_at,
+        "planned_status": record.plan.status,
+        "planned_position": record.plan.schedule_position,
+        "planned_at": record.plan.next_attempt_at,
+    }
+    return (await connection.execute(_RECORD, given)).rowcount > 0
 
 
 async def release_leases(connection: AsyncConnection, owner: str | None) -> int:
