@@ -29,10 +29,10 @@ class Outcome:
 def open_targets() -> Iterator[tuple[Target[Any], ...]]:
     """Give every target there is."""
     # Whoever only searches need not load what is searched.
-    from tests.fuzz import callers, media, upstreams
+    from tests.fuzz import callers, media, upstreams, wire
 
-    with media.open_targets() as of_media:
-        yield (*callers.TARGETS, *upstreams.TARGETS, *of_media)
+    with media.open_targets() as of_media, wire.open_targets() as of_wire:
+        yield (*callers.TARGETS, *upstreams.TARGETS, *of_media, *of_wire)
 
 
 def fuzz(targets: Sequence[Target[Any]], *, seconds: float, number: int, at_a_time: int = _AT_A_TIME) -> Outcome:
