@@ -40,6 +40,7 @@ def _answer(status: int, body: object, **headers: str) -> HttpAnswer:
         (502, "runner_incomplete_response", "", UNKNOWN),
         (504, "request_timeout", "", UNKNOWN),
         (504, "", "", UNKNOWN),
+        (499, "client_disconnected", "", UNKNOWN),
         (429, "", "", UpstreamErrorKind.OVER_LIMIT),
     ],
 )

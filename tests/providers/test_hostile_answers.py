@@ -168,6 +168,7 @@ def check_message(error: UpstreamError) -> None:
         (503, UpstreamErrorKind.UNAVAILABLE),
         (404, UpstreamErrorKind.UNAVAILABLE),
         (301, UpstreamErrorKind.UNAVAILABLE),
+        (499, UpstreamErrorKind.UNKNOWN),
         (500, UpstreamErrorKind.UNKNOWN),
         (502, UpstreamErrorKind.UNKNOWN),
         (504, UpstreamErrorKind.UNKNOWN),

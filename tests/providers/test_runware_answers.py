@@ -100,6 +100,15 @@ async def test_a_conflict_says_that_the_work_was_taken_before() -> None:
     assert (accepted.id, accepted.data["count"], accepted.calls_back) == (sent["taskUUID"], 2, True)
 
 
+@pytest.mark.parametrize("status", [200, 400])
+async def test_a_task_that_is_named_was_taken_whatever_else_is_said(status: int) -> None:
+    first = await PROVIDER.submit(CALL, Scripted(_answer({"errors": [_error("conflictTaskUUID")]}, 400)))
+    assert isinstance(first, Operation)
+    named: JsonObject = {"taskType": "imageInference", "taskUUID": first.id}
+    both: JsonObject = {"data": [named], "errors": [_error("providerError", taskUUID=first.id)]}
+    assert await PROVIDER.submit(CALL, Scripted(_answer(both, status))) == first
+
+
 async def test_an_acknowledgement_of_something_else_is_none() -> None:
     with pytest.raises(UpstreamError) as raised:
         await PROVIDER.submit(CALL, Scripted(_answer({"data": [{"taskType": "imageInference", "taskUUID": ID}]})))

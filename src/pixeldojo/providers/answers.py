@@ -41,6 +41,7 @@ _KINDS: Final = {
     429: UpstreamErrorKind.OVER_LIMIT,
     503: UpstreamErrorKind.UNAVAILABLE,
 }
+_GAVE_UP: Final = 499
 _REJECTIONS: Final = frozenset({400, 413, 415, 422})
 
 
@@ -92,15 +93,15 @@ def read_id(body: JsonObject, member: str) -> str:
 def kind_of_status(status: int) -> UpstreamErrorKind:
     """Return what a status means on its own.
 
-    Of the 5xx only 503 says that the request was not handled. Behind a 500 or a gateway's 502 and 504 the service may
-    have taken the work, so they are `UNKNOWN`. An address that is not there is the operator's trouble or the
+    Of the 5xx only 503 says that the request was not handled. Behind a 500, a gateway's 502 and 504, or the 499 of one
+    that thinks we have gone, the service may have taken the work, so they are `UNKNOWN`. An address that is not there is the operator's trouble or the
     service's, never the caller's: `UNAVAILABLE`, as is a redirect.
     """
     if status in _REJECTIONS:
         return UpstreamErrorKind.REJECTED_INPUT
     if status in _KINDS:
         return _KINDS[status]
-    return UpstreamErrorKind.UNKNOWN if status >= 500 else UpstreamErrorKind.UNAVAILABLE
+    return UpstreamErrorKind.UNKNOWN if status >= _GAVE_UP else UpstreamErrorKind.UNAVAILABLE
 
 
 def retry_after_seconds(answer: HttpAnswer) -> float | None:

@@ -160,8 +160,8 @@ class FalProvider:
         same. Surely it has not where a 503 names no request; fal's own client tells its gateway's errors by that.
         """
         kind, said = self._read_error(answer)
-        is_turned_away = answer.status == 503 and "x-fal-request-id" not in answer.headers
-        if answer.status >= 500 and not is_turned_away:
+        is_named = answer.status == 503 and "x-fal-request-id" in answer.headers
+        if is_named or kind_of_status(answer.status) == UpstreamErrorKind.UNKNOWN:
             kind = UpstreamErrorKind.UNKNOWN
         return UpstreamError(
             kind, _sentence("refused the request", answer, kind, said), retry_after_seconds=retry_after_seconds(answer)

@@ -113,12 +113,13 @@ class RunwareProvider:
             mark = "&" if "?" in call.callback_url else "?"
             task["webhookURL"] = f"{call.callback_url}{mark}token={self._token(call.job_id)}"
         answer = await self._post(task, http)
-        body = find_object(answer)
-        errors = _errors(body or {})
-        has_it_already = any(error.get("code") == _CONFLICT for error in errors)
-        if not has_it_already and (errors or answer.status >= 300):
+        body = find_object(answer) or {}
+        errors = _errors(body)
+        # One answer can hold both: a task that is named was taken, whatever else is said.
+        is_taken = bool(_of_task(body, task_id)) or any(error.get("code") == _CONFLICT for error in errors)
+        if not is_taken and (errors or answer.status >= 300):
             raise self._refusal(answer, errors)
-        if not has_it_already and not _of_task(read_object(answer), task_id):
+        if not is_taken:
             raise UpstreamError(UpstreamErrorKind.UNKNOWN, "Runware answered without naming the task.")
         kind = str(call.output.get("kind"))
         return Operation(
