@@ -7,8 +7,11 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from tests.clock import FakeClock
 from tests.contract.test_database import add, adding, names
+from tests.stores import Stores
 
+from pixeldojo.accounts.store import lock_account
 from pixeldojo.db.engine import Database, open_database
 from pixeldojo.db.tables import accounts
 
@@ -90,6 +93,19 @@ async def test_readers_do_not_wait_for_writers(database: Database) -> None:
         assert (await connection.execute(select(accounts.c.name))).scalar_one() == "a"
     go_on.set()
     await writing
+
+
+async def test_whoever_holds_an_account_holds_up_no_job_of_it(database: Database) -> None:
+    """An upload that is being kept, a key that is being made: both count what the account has, and jobs name it."""
+    stores = Stores(database, FakeClock())
+    key = await stores.new_key(granted=1_000)
+
+    async def hold_and_submit(connection: AsyncConnection) -> str:
+        await lock_account(connection, key.account_id)
+        async with asyncio.timeout(5):
+            return await stores.create(key, idempotency_key="k")
+
+    assert await database.write(hold_and_submit)
 
 
 async def test_a_standby_is_not_taken_for_a_database_that_works(database: Database, postgres_address: str) -> None:

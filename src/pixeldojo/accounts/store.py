@@ -131,8 +131,9 @@ async def insert_secret(connection: AsyncConnection, account_id: str, version: i
 
 
 async def lock_account(connection: AsyncConnection, account_id: str) -> None:
-    """Let one transaction at a time go on from here for an account."""
-    await connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update())
+    """Let one transaction at a time go on from here for an account; those that merely name it, as jobs do, go on."""
+    one = select(accounts.c.id).where(accounts.c.id == account_id)
+    await connection.execute(one.with_for_update(key_share=True))
 
 
 async def retire_secrets(connection: AsyncConnection, account_id: str, expires_at: datetime) -> None:
