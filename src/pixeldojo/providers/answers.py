@@ -94,8 +94,8 @@ def kind_of_status(status: int) -> UpstreamErrorKind:
     """Return what a status means on its own.
 
     Of the 5xx only 503 says that the request was not handled. Behind a 500, a gateway's 502 and 504, or the 499 of one
-    that thinks we have gone, the service may have taken the work, so they are `UNKNOWN`. An address that is not there is the operator's trouble or the
-    service's, never the caller's: `UNAVAILABLE`, as is a redirect.
+    that thinks we have gone, the service may have taken the work, so they are `UNKNOWN`. An address that is not there
+    is the operator's trouble or the service's, never the caller's: `UNAVAILABLE`, as is a redirect.
     """
     if status in _REJECTIONS:
         return UpstreamErrorKind.REJECTED_INPUT
