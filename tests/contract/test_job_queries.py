@@ -90,6 +90,20 @@ async def test_a_sweep_over_nothing_is_three_looks(stores: Stores, key: ApiKey, 
     assert len(statements) == 3, statements
 
 
+@pytest.mark.parametrize(("step", "expected"), [(Step.SUBMIT, 1), (Step.CHECK, 1), (Step.ENDED, 3)])
+async def test_a_look_at_a_job_costs_more_only_once_it_has_ended(
+    stores: Stores, key: ApiKey, statements: list[str], step: Step, expected: int
+) -> None:
+    """Callers look again and again while it goes on, and once when it has ended: at its files and its webhook too."""
+    job = await stores.at(key, step, webhook_url=HOOK)
+    statements.clear()
+
+    [shown] = await stores.jobs.present([await stores.jobs.get(key, job.id)])
+
+    assert len(statements) == expected, statements
+    assert (shown["assets"] != [], shown["output"] is not None) == (step == Step.ENDED, step == Step.ENDED)
+
+
 @pytest.fixture
 def asked() -> Iterator[list[tuple[str, Sequence[object]]]]:
     """Statements with their parameters, as the driver gets them."""

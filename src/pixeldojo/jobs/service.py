@@ -216,10 +216,11 @@ class JobsService:
 
     async def present(self, jobs: Sequence[Job]) -> list[dict[str, JsonValue]]:
         """Return jobs as callers see them."""
-        ids = [job.id for job in jobs]
-        assets = await self._assets.list_assets(ids)
-        deliveries = await self._webhooks.find_deliveries(ids)
-        return [job_json(job, assets[job.id], deliveries.get(job.id), self._assets.url) for job in jobs]
+        # Only what has ended has these: a poll of a job that goes on is one query, and shows one moment.
+        ended = [job for job in jobs if job.status.is_terminal]
+        assets = await self._assets.list_assets([job.id for job in ended if job.status == JobStatus.COMPLETED])
+        deliveries = await self._webhooks.find_deliveries([job.id for job in ended if job.webhook_url is not None])
+        return [job_json(job, assets.get(job.id, ()), deliveries.get(job.id), self._assets.url) for job in jobs]
 
     async def wait(self, key: ApiKey, job_id: str, seconds: float) -> Job:
         """Return the job once it has ended, or as it stands after that many seconds."""
