@@ -101,6 +101,12 @@ def test_a_length_that_was_asked_for_is_not_measured(catalog: Catalog) -> None:
     assert settle(quote, 1, Decimal("3.2")) == quote.amount_millicredits
 
 
+def test_of_several_outputs_each_costs_its_quoted_seconds_at_most() -> None:
+    """Of two clips one came, longer than was quoted: the other one's hold does not pay for that."""
+    quote = Quote(10_000, 2, 5_000, rate_millicredits=1_000, billed_seconds=Decimal(5), measured=True)
+    assert settle(quote, 1, Decimal(9)) == 5_000
+
+
 def test_a_stored_quote_reads_back_the_same(wide: Model) -> None:
     quote = quoted(wide, WIDE)
     assert Quote.from_json(quote.to_json()) == quote
