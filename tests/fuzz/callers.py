@@ -19,7 +19,7 @@ from yarl import URL
 from pixeldojo.accounts.keys import hash_key, is_well_formed, public_prefix
 from pixeldojo.api.idempotency import key_violations
 from pixeldojo.api.key_bodies import KeyChangesBody, NewKeyBody, read_key_body
-from pixeldojo.api.limits import client_address
+from pixeldojo.api.limits import counted_address
 from pixeldojo.api.moments import Moment
 from pixeldojo.api.multipart import read_file
 from pixeldojo.api.published import is_known
@@ -232,7 +232,7 @@ def _read_headers(what: tuple[str, str]) -> None:
     assert is_known(request, '"tag"') in {True, False}
     for violation in key_violations(request, one):
         assert violation.message
-    assert len(client_address(request, _TRUSTING)) <= 64
+    assert len(counted_address(request, _TRUSTING)) <= 64
     if is_well_formed(one):
         assert hash_key(one, b"secret") != one
     assert len(public_prefix(one)) <= len(one)

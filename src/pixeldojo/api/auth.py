@@ -6,7 +6,7 @@ from fastapi import Request
 from fastapi.security.utils import get_authorization_scheme_param
 
 from pixeldojo.accounts.keys import ApiKey, Scope
-from pixeldojo.api.limits import client_address, count_request
+from pixeldojo.api.limits import count_request, counted_address
 from pixeldojo.api.services import Services
 from pixeldojo.core.errors import Forbidden, Unauthorized
 
@@ -49,7 +49,7 @@ def needs(scope: Scope) -> NeedsKey:
 async def count_public(request: Request) -> None:
     """Count a request that needs no key against the limit of its address."""
     services = services_of(request)
-    address = client_address(request, services.settings)
+    address = counted_address(request, services.settings)
     await count_request(request, services, f"address:{address}", services.settings.public_rate_per_minute)
 
 
@@ -73,6 +73,6 @@ async def _identify(request: Request, services: Services) -> ApiKey:
     try:
         return await _authenticate(request, services)
     except Unauthorized:
-        address = client_address(request, services.settings)
+        address = counted_address(request, services.settings)
         await count_request(request, services, f"refused:{address}", _FAILURES_PER_MINUTE)
         raise

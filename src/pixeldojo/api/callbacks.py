@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from pixeldojo.api.auth import services_of
-from pixeldojo.api.limits import client_address, count_request
+from pixeldojo.api.limits import count_request, counted_address
 from pixeldojo.api.responses import error_answers
 from pixeldojo.core.errors import Forbidden
 
@@ -39,7 +39,7 @@ async def take_callback(
     try:
         await services.take_callback(provider, job_id, headers, body, token)
     except Forbidden:
-        address = client_address(request, services.settings)
+        address = counted_address(request, services.settings)
         await count_request(request, services, f"refused:{address}", _FAILURES_PER_MINUTE)
         raise
     return Response(status_code=204)

@@ -1,7 +1,7 @@
 """Rate limits at the door: by key where there is one, by address for discovery and assets."""
 
 import re
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from fastapi import Request
 
@@ -12,6 +12,7 @@ from pixeldojo.limiter import RateStatus
 
 _WITH_PORT = re.compile(r"\[(?P<v6>[0-9a-fA-F:.]+)\](?::\d+)?|(?P<v4>[0-9.]+):\d+")
 _LONGEST_ADDRESS = 64
+_SUBSCRIBER_BITS = 64
 
 
 async def count_request(request: Request, services: Services, subject: str, per_minute: int) -> None:
@@ -44,6 +45,20 @@ def client_address(request: Request, settings: Settings) -> str:
     while hops and _is_trusted(peer, settings):
         peer = hops.pop()
     return peer
+
+
+def counted_address(request: Request, settings: Settings) -> str:
+    """Return what limits by address count: the client's address, of IPv6 the network that one subscriber has.
+
+    Whoever has a /64 (RFC 6177) could take a new address for each request, and each would be kept for a minute.
+    """
+    address = client_address(request, settings)
+    if ":" not in address:
+        return address
+    try:
+        return str(ip_network((address, _SUBSCRIBER_BITS), strict=False))
+    except ValueError:
+        return address
 
 
 def _is_trusted(address: str, settings: Settings) -> bool:

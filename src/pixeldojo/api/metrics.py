@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Scope
 
 from pixeldojo.api.auth import count_public, services_of
-from pixeldojo.api.limits import client_address, count_request
+from pixeldojo.api.limits import client_address, count_request, counted_address
 from pixeldojo.api.responses import error_answers
 from pixeldojo.api.services import Services
 from pixeldojo.core.errors import NotFound, Unauthorized
@@ -118,7 +118,7 @@ async def _let_in(request: Request) -> None:
             "'Authorization: Bearer …'."
         )
     if not is_bearer(request.headers.get("authorization"), token.get_secret_value()):
-        address = client_address(request, services.settings)
+        address = counted_address(request, services.settings)
         await count_request(request, services, f"refused:{address}", _FAILURES_PER_MINUTE)
         raise Unauthorized("Metrics need the operator's token: send 'Authorization: Bearer …'.")
 
