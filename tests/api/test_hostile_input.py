@@ -17,7 +17,7 @@ from pixeldojo.core.json_types import JsonObject
 _ESTIMATE: Final = "/api/v1/models/flux-1.1-pro/estimate"
 _KEYS: Final = "/api/v1/keys"
 _WITH_BODY: Final = (RUN, _ESTIMATE, _KEYS)
-_DEPTHS: Final = (7, 8, 200, 201, 500, 501, 900, 901, 980, 981, 995, 996, 1_010, 100_000, 100_001)
+_DEPTHS: Final = (7, 200, 501, 900, 981, 996, 1_011, 100_000)
 _BRACKETS: Final = ((b"[", b"]"), (b'{"a":', b"}"))
 
 
@@ -57,10 +57,10 @@ async def test_a_name_without_end_is_not_repeated_without_end(caller: Caller) ->
 
 
 _SMALL: Final = {
-    "lists": b'{"prompt": [' + b"[]," * 1_000_000 + b"1]}",
-    "objects": b'{"prompt": [' + b"{}," * 1_000_000 + b"1]}",
-    "numbers": b'{"prompt": [' + b"1," * 1_500_000 + b"1]}",
-    "members": b"{" + b",".join(b'"%x":1' % number for number in range(200_000)) + b"}",
+    "lists": b'{"prompt": [' + b"[]," * 300_000 + b"1]}",
+    "objects": b'{"prompt": [' + b"{}," * 300_000 + b"1]}",
+    "numbers": b'{"prompt": [' + b"1," * 500_000 + b"1]}",
+    "members": b"{" + b",".join(b'"%x":1' % number for number in range(120_000)) + b"}",
 }
 
 
