@@ -124,6 +124,7 @@ BAD_VALUES = {
     "LEASE_SECONDS": ("inf", "must be a finite number"),
     "SWEEP_SECONDS": ("0", "must be above 0"),
     "SHUTDOWN_SECONDS": ("-1", "must be 0 or more"),
+    "DRAIN_SECONDS": ("-1", "must be 0 or more"),
     "MEDIA_WORKERS": ("65", "must be 64 or less"),
     "MEDIA_MEMORY_BYTES": ("1024", "must be 268435456 or more"),
     "FIRST_CREDITS": ("-5", "must be 0 or more"),
