@@ -149,6 +149,11 @@ class Upstream:
         """What leads a node to it."""
         return {variable_of(name): value for name, value in self._settings(self._service).items()}
 
+    @property
+    def taken(self) -> list[str]:
+        """The prompts of all that it was asked for and took."""
+        return [str(work.arguments["prompt"]) for work in self._service.paid]
+
     def go_away(self) -> None:
         """Answer nobody from now on."""
         asyncio.run_coroutine_threadsafe(self._service.close(), self._loop).result(30)

@@ -214,7 +214,7 @@ class Life:
     ) -> None:
         """Submit a job that is full of canaries."""
         hook = f"{self.receiver.url}/{HOOK}/{len(self.job_ids)}"
-        content = {"prompt": f"{PROMPT} {mood}", "webhook_url": hook, **more}
+        content = {"prompt": f"{PROMPT} {mood} of a {key} key", "webhook_url": hook, **more}
         answer = self.ask("POST", f"/api/v1/models/{model}/run", key, content, headers=headers)
         assert answer.status == 202, answer.body
         self.job_ids.append(answer.json["jobId"])
@@ -362,6 +362,8 @@ def test_nothing_planted_is_seen_where_it_does_not_belong(
             printed = list(commands(life))
     endings = {json.loads(answer.body).get("status") for answer in life.mine if b'"jobId"' in answer.body}
     assert {"completed", "failed"} <= endings
+    assert upstream.taken
+    assert not [prompt for prompt in upstream.taken if "of a live key" not in prompt]
     # `jobs show` tells where a webhook went.
     in_commands = {what: word for what, word in canaries.all.items() if word != HOOK}
     seen = [
