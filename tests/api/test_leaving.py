@@ -110,6 +110,10 @@ async def test_the_last_in_the_queue_are_taken_in(dojo: Dojo) -> None:
         try:
             # No turn of the event loop since they came: nobody has taken them.
             ending = asyncio.create_task(it.server._server.shutdown([it.server._listener]))
+            taken_in = it.server._server.server_state.connections
+            async with asyncio.timeout(10):
+                while len(taken_in) < len(connections):  # noqa: ASYNC110  uvicorn's own set, which tells nobody
+                    await asyncio.sleep(0)
             for connection in connections:
                 connection.sendall(READY)
             statuses = await asyncio.to_thread(lambda: [read(connection).status for connection in connections])

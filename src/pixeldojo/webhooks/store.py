@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    BindParameter,
     Column,
     ColumnElement,
     Row,
     Select,
+    Update,
     bindparam,
     case,
     func,
@@ -107,57 +107,6 @@ class DeliveryFilter:
     status: str | None = None
 
 
-# Built once: these run for every attempt, and building one takes longer than running it.
-_IDS: BindParameter[Sequence[str]] = bindparam("ids", expanding=True)
-_NOW = bindparam("now", type_=UtcTime)
-_FIND = select(deliveries).where(deliveries.c.id.in_(_IDS))
-_CLAIM = (
-    update(deliveries)
-    .where(
-        # Who is just being claimed by another is left to it, so that two who claim many never wait for one another.
-        deliveries.c.id.in_(
-            select(deliveries.c.id)
-            .where(
-                deliveries.c.id.in_(_IDS),
-                deliveries.c.status == "pending",
-                deliveries.c.next_attempt_at <= _NOW,
-                or_(deliveries.c.lease_owner.is_(None), deliveries.c.lease_until < _NOW),
-            )
-            .with_for_update(skip_locked=True)
-        )
-    )
-    .values(
-        lease_owner=bindparam("owner", type_=deliveries.c.lease_owner.type),
-        lease_until=bindparam("until", type_=UtcTime),
-        fence=deliveries.c.fence + 1,
-    )
-    .returning(*deliveries.c)
-)
-_IS_AS_PLANNED = deliveries.c.next_attempt_at == bindparam("was_due_at", type_=UtcTime)
-
-
-def _planned(name: str, column: Column[Any]) -> ColumnElement[Any]:
-    return case((_IS_AS_PLANNED, bindparam(name, type_=column.type)), else_=column)
-
-
-_RECORD = (
-    update(deliveries)
-    .where(
-        deliveries.c.id == bindparam("the_id"),
-        deliveries.c.fence == bindparam("our_fence", type_=deliveries.c.fence.type),
-    )
-    .values(
-        lease_owner=None,
-        lease_until=None,
-        attempt_count=bindparam("number", type_=deliveries.c.attempt_count.type),
-        delivered_at=bindparam("success_at", type_=UtcTime),
-        status=_planned("planned_status", deliveries.c.status),
-        schedule_position=_planned("planned_position", deliveries.c.schedule_position),
-        next_attempt_at=_planned("planned_at", deliveries.c.next_attempt_at),
-    )
-)
-
-
 async def insert_delivery(connection: AsyncConnection, delivery: Delivery) -> None:
     """Add a delivery."""
     values = {column.name: getattr(delivery, column.name) for column in deliveries.c}
@@ -166,7 +115,8 @@ async def insert_delivery(connection: AsyncConnection, delivery: Delivery) -> No
 
 async def find_by_id(connection: AsyncConnection, delivery_ids: Sequence[str]) -> dict[str, Delivery]:
     """Return those of these deliveries that there are, by id."""
-    return {row.id: _delivery(row) for row in await connection.execute(_FIND, {"ids": list(delivery_ids)})}
+    query = select(deliveries).where(deliveries.c.id.in_(delivery_ids))
+    return {row.id: _delivery(row) for row in await connection.execute(query)}
 
 
 async def find_delivery_of(
@@ -240,10 +190,29 @@ async def claim(connection: AsyncConnection, claims: Sequence[Claim]) -> list[De
     # Of one worker, who asked last has the latest time: they waited for one another for a moment.
     for owner, latest in {one.owner: one for one in claims}.items():
         wanted = [one.delivery_id for one in claims if one.owner == owner]
-        given = {"ids": wanted, "owner": owner, "now": latest.now, "until": latest.until}
-        taken |= {(row.id, owner): _delivery(row) for row in await connection.execute(_CLAIM, given)}
+        statement = (
+            update(deliveries)
+            .where(deliveries.c.id.in_(_claimable(wanted, latest.now)))
+            .values(lease_owner=owner, lease_until=latest.until, fence=deliveries.c.fence + 1)
+            .returning(*deliveries.c)
+        )
+        taken |= {(row.id, owner): _delivery(row) for row in await connection.execute(statement)}
     # Whoever asks for one twice gets it once.
     return [taken.pop((one.delivery_id, one.owner), None) for one in claims]
+
+
+def _claimable(delivery_ids: Sequence[str], now: datetime) -> Select[Any]:
+    # Who is just being claimed by another is left to it, so that two who claim many never wait for one another.
+    return (
+        select(deliveries.c.id)
+        .where(
+            deliveries.c.id.in_(delivery_ids),
+            deliveries.c.status == "pending",
+            deliveries.c.next_attempt_at <= now,
+            or_(deliveries.c.lease_owner.is_(None), deliveries.c.lease_until < now),
+        )
+        .with_for_update(skip_locked=True)
+    )
 
 
 async def record_attempts(connection: AsyncConnection, records: Sequence[Record]) -> list[bool]:
@@ -254,27 +223,56 @@ async def record_attempts(connection: AsyncConnection, records: Sequence[Record]
     """
     # In one order everywhere, so that two who record do not wait for one another.
     in_order = sorted(records, key=lambda one: one.delivery.id)
-    ours = {(one.delivery.id, one.delivery.fence): one for one in in_order if await _move_on(connection, one)}
+    # Built once for all: that takes as long as running it.
+    statement = _moving_on()
+    ours = {
+        (one.delivery.id, one.delivery.fence): one
+        for one in in_order
+        if (await connection.execute(statement, _moves(one))).rowcount
+    }
     if ours:
-        statement = insert_for(connection, delivery_attempts).on_conflict_do_nothing()
-        await connection.execute(
-            statement, [{"delivery_id": one.delivery.id, **asdict(one.attempt)} for one in ours.values()]
-        )
+        kept = insert_for(connection, delivery_attempts).on_conflict_do_nothing()
+        rows = [{"delivery_id": one.delivery.id, **asdict(one.attempt)} for one in ours.values()]
+        await connection.execute(kept, rows)
     return [(one.delivery.id, one.delivery.fence) in ours for one in records]
 
 
-async def _move_on(connection: AsyncConnection, record: Record) -> bool:
-    given = {
+def _moving_on() -> Update:
+    was_due_at = bindparam("was_due_at", type_=UtcTime)
+
+    def planned(column: Column[Any]) -> ColumnElement[Any]:
+        is_as_it_was = deliveries.c.next_attempt_at == was_due_at
+        return case((is_as_it_was, bindparam(f"planned_{column.name}", type_=column.type)), else_=column)
+
+    return (
+        update(deliveries)
+        .where(
+            deliveries.c.id == bindparam("the_id"),
+            deliveries.c.fence == bindparam("our_fence", type_=deliveries.c.fence.type),
+        )
+        .values(
+            lease_owner=None,
+            lease_until=None,
+            attempt_count=bindparam("number", type_=deliveries.c.attempt_count.type),
+            delivered_at=bindparam("success_at", type_=UtcTime),
+            status=planned(deliveries.c.status),
+            schedule_position=planned(deliveries.c.schedule_position),
+            next_attempt_at=planned(deliveries.c.next_attempt_at),
+        )
+    )
+
+
+def _moves(record: Record) -> dict[str, Any]:
+    return {
         "the_id": record.delivery.id,
         "our_fence": record.delivery.fence,
         "was_due_at": record.delivery.next_attempt_at,
         "number": record.attempt.number,
         "success_at": record.delivered_at,
         "planned_status": record.plan.status,
-        "planned_position": record.plan.schedule_position,
-        "planned_at": record.plan.next_attempt_at,
+        "planned_schedule_position": record.plan.schedule_position,
+        "planned_next_attempt_at": record.plan.next_attempt_at,
     }
-    return (await connection.execute(_RECORD, given)).rowcount > 0
 
 
 async def release_leases(connection: AsyncConnection, owner: str | None) -> int:
