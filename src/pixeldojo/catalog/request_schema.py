@@ -4,6 +4,7 @@ Owns the two forms of it: the whole one that is published, and the one without r
 checks with before it words those rules itself. Tests hold the two together.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 
 from pixeldojo.catalog.conditions import Condition, describe
@@ -52,6 +53,7 @@ def published_schema(title: str, parameters: Sequence[Parameter], rules: Sequenc
     known = {parameter.name: parameter for parameter in parameters}
     clauses = [clause for rule in rules if (clause := _rule(rule, known))]
     clauses += [_applies(parameter, known) for parameter in parameters if parameter.applies_when]
+    clauses = _one_for_each_condition(clauses)
     schema: dict[str, JsonValue] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": title,
@@ -137,6 +139,27 @@ def _applies(parameter: Parameter, known: Mapping[str, Parameter]) -> dict[str, 
     if parameter.required:
         clause["then"] = {"required": [parameter.name]}
     return {**clause, "else": {"not": _given(parameter.name, known)}}
+
+
+def _one_for_each_condition(clauses: Sequence[dict[str, JsonValue]]) -> list[dict[str, JsonValue]]:
+    """Put what follows from the same condition under one `if`, where the first of them stood.
+
+    It is shorter, and programs that make inputs from a schema give up where there are too many.
+    """
+    together: dict[str, list[dict[str, JsonValue]]] = {}
+    for clause in clauses:
+        together.setdefault(json.dumps(clause.get("if", clause)), []).append(clause)
+    return [_joined(alike) if len(alike) > 1 else alike[0] for alike in together.values()]
+
+
+def _joined(clauses: Sequence[dict[str, JsonValue]]) -> dict[str, JsonValue]:
+    """Join clauses of which all have the same `if`, or which are all the same."""
+    joined = dict(clauses[0])
+    for branch in ("then", "else"):
+        parts = [clause[branch] for clause in clauses if branch in clause]
+        if parts:
+            joined[branch] = _all(parts)
+    return joined
 
 
 def _condition(condition: Condition, known: Mapping[str, Parameter]) -> JsonObject:
