@@ -8,9 +8,6 @@ from typing import TypeVar
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection
-from tests.clock import FakeClock
 from tests.stores import BASE_URL, RETENTION, Stores, request
 
 from pixeldojo.accounts.keys import SpendCap, SpendCapPeriod
@@ -27,7 +24,7 @@ from pixeldojo.core.errors import (
 )
 from pixeldojo.core.json_types import JsonObject
 from pixeldojo.credits.store import Balance
-from pixeldojo.db.engine import Database, Work, open_database
+from pixeldojo.db.engine import CommitLost, Database, Work
 from pixeldojo.db.tables import entries, idempotency_keys, jobs, key_spending
 from pixeldojo.engine import Hint
 from pixeldojo.jobs.job import JobFilter
@@ -306,7 +303,7 @@ class _BreaksOff(Database):
 
     async def write(self, work: Work[Result]) -> Result:
         await self._database.write(work)
-        raise OperationalError("COMMIT", {}, ConnectionResetError(), connection_invalidated=True)
+        raise CommitLost
 
 
 async def test_nobody_is_told_that_nothing_was_charged_while_nobody_knows(stores: Stores) -> None:
@@ -320,35 +317,6 @@ async def test_nobody_is_told_that_nothing_was_charged_while_nobody_knows(stores
     again = await stores.jobs.create(wanted)
     assert again.is_replay
     assert await is_kept(stores, again.job_id)
-
-
-class _TornDown(Database):
-    """A database whose connections end in the middle of a transaction, as when PostgreSQL is restarted."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def write(self, work: Work[Result]) -> Result:
-        async def torn(connection: AsyncConnection) -> Result:
-            await work(connection)
-            await connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
-            raise AssertionError("there is no connection left to answer")
-
-        return await self._database.write(torn)
-
-
-async def test_a_connection_that_ends_is_told_from_a_job_that_is_refused(
-    postgres_address: str, clock: FakeClock
-) -> None:
-    database = open_database(postgres_address)
-    stores, torn = Stores(database, clock), Stores(_TornDown(database), clock)
-    key = await stores.new_key(granted=1_000)
-
-    with pytest.raises(ServiceUnavailable):
-        await torn.jobs.create(request(key, idempotency_key="k"))
-
-    assert not (await stores.jobs.create(request(key, idempotency_key="k"))).is_replay
-    await database.close()
 
 
 # Media that came inside the request.

@@ -12,7 +12,7 @@ from tests.contract.test_database import add, adding, names
 from tests.stores import Stores
 
 from pixeldojo.accounts.store import lock_account
-from pixeldojo.db.engine import Database, open_database
+from pixeldojo.db.engine import CommitLost, Database, is_away, open_database
 from pixeldojo.db.tables import accounts
 
 
@@ -93,6 +93,62 @@ async def test_readers_do_not_wait_for_writers(database: Database) -> None:
         assert (await connection.execute(select(accounts.c.name))).scalar_one() == "a"
     go_on.set()
     await writing
+
+
+END_THIS = text("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+async def test_a_write_whose_connection_ends_before_it_is_kept_runs_again(database: Database) -> None:
+    """As when PostgreSQL is restarted: nothing of it was kept, so callers need not hear of it."""
+    runs: list[AsyncConnection] = []
+
+    async def work(connection: AsyncConnection) -> str:
+        runs.append(connection)
+        await add(connection, "a")
+        if len(runs) < 3:
+            await connection.execute(END_THIS)
+        return "done"
+
+    assert await database.write(work) == "done"
+    assert (len(runs), await names(database)) == (3, ["a"])
+
+
+async def test_a_write_whose_connections_all_end_fails_as_one_that_is_away(database: Database) -> None:
+    async def work(connection: AsyncConnection) -> None:
+        await add(connection, "a")
+        await connection.execute(END_THIS)
+
+    with pytest.raises(DBAPIError) as failure:
+        await database.write(work)
+
+    assert is_away(failure.value)
+    assert await names(database) == []
+
+
+async def test_a_write_whose_connection_ends_while_it_is_kept_is_not_run_again(database: Database) -> None:
+    """It may have been kept: who runs it again does it twice."""
+    runs: list[AsyncConnection] = []
+
+    async def end_at_commit(connection: AsyncConnection) -> None:
+        await connection.execute(
+            text(
+                "CREATE FUNCTION end_this() RETURNS trigger LANGUAGE plpgsql AS "
+                "'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'"
+            )
+        )
+        trigger = "CREATE CONSTRAINT TRIGGER ends AFTER INSERT ON accounts DEFERRABLE INITIALLY DEFERRED"
+        await connection.execute(text(f"{trigger} FOR EACH ROW EXECUTE FUNCTION end_this()"))
+
+    async def work(connection: AsyncConnection) -> None:
+        runs.append(connection)
+        await add(connection, "a")
+
+    await database.write(end_at_commit)
+    with pytest.raises(CommitLost) as failure:
+        await database.write(work)
+
+    assert is_away(failure.value)
+    assert len(runs) == 1
 
 
 async def test_whoever_holds_an_account_holds_up_no_job_of_it(database: Database) -> None:

@@ -4,7 +4,7 @@ What differs between the two lives here and in `dialect.py`; all other SQL is wr
 
 SQLite allows one writer, so writes queue up inside the process and those that wait together share one commit
 (each in its own savepoint: one that fails takes nothing else with it). PostgreSQL runs them side by side and
-repeats one that lost a deadlock.
+repeats one that lost a deadlock, or its connection before it was to be kept.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ class Database:
     """One database. `write` runs a function in a transaction; `read` gives a connection that sees a snapshot.
 
     Functions handed to `write` do SQL only: a transaction never spans a network call. They may run again after
-    a deadlock, so they must not have effects of their own.
+    a deadlock or a lost connection, so they must not have effects of their own.
     """
 
     def __init__(self, reader: AsyncEngine, writer: "_Writer", scanner: AsyncEngine | None = None) -> None:
@@ -54,7 +54,11 @@ class Database:
         return self._reader.dialect.name == "sqlite"
 
     async def write(self, work: Work[Result]) -> Result:
-        """Run `work` in a transaction, commit, and return what it returned; roll back when it raises."""
+        """Run `work` in a transaction, commit, and return what it returned; roll back when it raises.
+
+        Raises:
+            CommitLost: nobody knows whether the transaction was kept.
+        """
         return await self._writer.run(work)
 
     @asynccontextmanager
@@ -87,10 +91,20 @@ class Database:
         await self._scanner.dispose()
 
 
+class CommitLost(ConnectionError):
+    """The connection ended while a transaction was being kept: it may be, or not."""
+
+
 def is_away(error: Exception) -> bool:
     """Whether the database did not answer, was closing or over its limits, and the statement may be right."""
-    # What goes wrong while connecting comes as the bare base class.
-    return isinstance(error, OperationalError | InterfaceError | PoolTimeout) or type(error) is DBAPIError
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeout | CommitLost):
+        return True
+    # What goes wrong while connecting comes as the bare base class; a connection that ends, as whatever it ended in.
+    return type(error) is DBAPIError or _has_ended(error)
+
+
+def _has_ended(error: Exception) -> bool:
+    return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def open_database(address: str) -> Database:
@@ -200,19 +214,24 @@ class _Writer(Protocol):
 
 
 class _ConcurrentWriter:
-    """PostgreSQL: side by side, repeated after a lost deadlock."""
+    """PostgreSQL: side by side, repeated after a lost deadlock, or a lost connection while that can do no harm."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     async def run(self, work: Work[Result]) -> Result:
         for attempt in range(1, _RETRIES + 1):
+            is_done = False
             try:
                 async with self._engine.begin() as connection:
-                    return await work(connection)
+                    result = await work(connection)
+                    is_done = True
+                return result
             except DBAPIError as error:
-                state = getattr(error.orig, "sqlstate", None)
-                if state not in _RETRYABLE_STATES or attempt == _RETRIES:
+                if is_done and _has_ended(error):
+                    raise CommitLost("the database broke off during a commit") from error
+                is_undone = getattr(error.orig, "sqlstate", None) in _RETRYABLE_STATES or _has_ended(error)
+                if not is_undone or attempt == _RETRIES:
                     raise
         raise AssertionError("the last attempt returns or raises")
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pixeldojo.accounts.keys import ApiKey
@@ -35,7 +35,7 @@ from pixeldojo.core.json_types import JsonObject, JsonValue
 from pixeldojo.core.money import credits_number
 from pixeldojo.credits.service import CreditsService
 from pixeldojo.db.answers import KeptAnswer, find_answer, keep_answer, reserve_answer
-from pixeldojo.db.engine import Database
+from pixeldojo.db.engine import CommitLost, Database
 from pixeldojo.engine import Engine, Hint
 from pixeldojo.jobs import store
 from pixeldojo.jobs.ending import JobEnding
@@ -47,6 +47,10 @@ from pixeldojo.webhooks.service import WebhooksService
 from pixeldojo.webhooks.store import Delivery
 
 _WHILE_HOLDING = "while holding the price"
+_STORED_PERHAPS = (
+    "The database broke off before it said whether the job is stored. Send the request again with the same "
+    "Idempotency-Key; without one, look into GET /api/v1/jobs first."
+)
 # How long an answer is kept for a job that goes on: its end sets the time, however late that comes.
 _UNTIL_IT_ENDS = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -115,9 +119,11 @@ class JobsService:
         is_stored_perhaps = False  # then better files without a job than a job without its files
         try:
             accepted = await self._database.write(lambda connection: self._create(connection, request, job_id, now))
+        except CommitLost as error:
+            is_stored_perhaps = True
+            raise ServiceUnavailable(_STORED_PERHAPS, headers={"Retry-After": "5"}) from error
         except SQLAlchemyError as error:
-            is_stored_perhaps = isinstance(error, DBAPIError) and error.connection_invalidated
-            raise _not_accepted(error, is_stored_perhaps) from error
+            raise _not_stored(error) from error
         except asyncio.CancelledError:
             is_stored_perhaps = True
             raise
@@ -338,14 +344,8 @@ class JobsService:
         return replayed
 
 
-def _not_accepted(error: SQLAlchemyError, is_stored_perhaps: bool) -> PixelDojoError:
-    """Return what a caller is told whose job the database did not take, or broke off while it did."""
-    if is_stored_perhaps:
-        return ServiceUnavailable(
-            "The database broke off before it said whether the job is stored. Send the request again with the same "
-            "Idempotency-Key; without one, look into GET /api/v1/jobs first.",
-            headers={"Retry-After": "5"},
-        )
+def _not_stored(error: SQLAlchemyError) -> PixelDojoError:
+    """Return what a caller is told whose job the database did not take."""
     again = "nothing was charged. Try again with the same Idempotency-Key."
     if _WHILE_HOLDING in getattr(error, "__notes__", ()):
         return CreditError(f"The credits for the job could not be held; {again}")
