@@ -29,7 +29,7 @@ LEASE_SECONDS: Final = 90
 """Longer than the whole test: a job that waits for a lease is plainly seen."""
 
 DRAIN_SECONDS: Final = 1.0
-_LONGEST_JOB_SECONDS: Final = 20.0
+_LONGEST_JOB_SECONDS: Final = LEASE_SECONDS / 2
 _PAUSE_SECONDS: Final = 0.4
 _STOP_SECONDS: Final = 20.0
 _WORKING: Final = '"working"'
@@ -97,9 +97,17 @@ class Load:
             except (OSError, HTTPException) as error:
                 self.wrong.append(f"{work.__name__}: {error!r}")
 
-    def submit(self) -> None:
-        """Submit a job and do not look back."""
-        self._run(" [sandbox: slow=1]")
+    def poll(self) -> None:
+        """Submit a job and ask for it until it has ended."""
+        _, answer = self._run(" [sandbox: slow=1]")
+        while not self.over.wait(_PAUSE_SECONDS):
+            with self.balancer.request("GET", f"/api/v1/jobs/{answer['jobId']}") as response:
+                job = json.loads(response.read())
+                self.requests += 1
+                if response.status != 200:
+                    raise HTTPException(f"{response.status}: {job}")
+            if job["status"] == "completed":
+                return
 
     def wait(self) -> None:
         """Submit a job and wait for it; a server that stops says with 202 that it goes on."""
@@ -160,7 +168,7 @@ def test_a_cluster_is_renewed_node_by_node_under_load(tmp_path: Path) -> None:
         for worker in cluster.workers:
             _until_said(worker, _WORKING, 1)
         load = Load(Balancer([api.port for api in cluster.apis], cluster.keys["test"]), cluster.upstream.model_id)
-        callers = [load.submit, load.wait, load.wait, load.follow, load.follow, load.keep_a_connection]
+        callers = [load.poll, load.wait, load.wait, load.follow, load.follow, load.keep_a_connection]
         with ThreadPoolExecutor(len(callers)) as threads:
             running = [threads.submit(load.until_over, caller) for caller in callers]
             try:
