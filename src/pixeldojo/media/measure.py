@@ -88,7 +88,7 @@ def _measure_image(path: Path, content_type: str, *, decodes: bool) -> MediaFact
         ) from error
     except UnidentifiedImageError as error:
         raise UnreadableMedia(f"the file begins like {content_type} but is no readable image") from error
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, MemoryError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, MemoryError, RuntimeError) as error:
         # Pillow's decoders report broken data by any of these.
         raise UnreadableMedia(f"the image is broken or cut short ({_reason(error)}); send it whole") from error
     return MediaFacts("image", content_type, path.stat().st_size, width, height)

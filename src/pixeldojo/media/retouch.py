@@ -67,7 +67,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                 if opened.width * opened.height > MOST_PIXELS:
                     raise UnreadableMedia(f"a picture of {opened.width}x{opened.height} pixels is over 100 megapixels")
                 yield opened
-    except (Image.DecompressionBombError, OSError, SyntaxError, EOFError) as error:
+    except (Image.DecompressionBombError, OSError, SyntaxError, EOFError, RuntimeError) as error:
         raise UnreadableMedia("a picture among the inputs is broken or too large; send it whole") from error
 
 

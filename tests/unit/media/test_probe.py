@@ -178,6 +178,14 @@ def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path, side: int
         probe_media(tmp_path / "bomb.png")
 
 
+def test_an_avif_whose_pixels_are_noise_is_refused(tmp_path: Path) -> None:
+    content = write_image(tmp_path / "picture.avif", "AVIF").read_bytes()
+    start = content.index(b"mdat") + 4
+    (tmp_path / "noise.avif").write_bytes(content[:start] + b"\xa5" * (len(content) - start))
+    with pytest.raises(UnreadableMedia, match="broken or cut short"):
+        probe_media(tmp_path / "noise.avif")
+
+
 def test_a_cover_picture_does_not_make_a_video(tmp_path: Path) -> None:
     wave = make_sound(tmp_path / "tone.wav", 440, 1.0)
     cover = write_image(tmp_path / "cover.png", "PNG")
