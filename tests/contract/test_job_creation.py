@@ -8,7 +8,9 @@ from typing import TypeVar
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from tests.stores import BASE_URL, RETENTION, Stores, request
+from tests.unit.worker.faulty import Fault, FaultyDatabase
 
 from pixeldojo.accounts.keys import SpendCap, SpendCapPeriod
 from pixeldojo.assets.service import inline_blob_key
@@ -293,6 +295,21 @@ async def test_a_job_that_cannot_be_stored_costs_nothing(stores: Stores, table: 
 
     assert await stores.credits.balance(key.account_id, "test") == Balance(1_000, granted=1_000)
     assert not (await stores.jobs.create(request(key, idempotency_key="k"))).is_replay
+
+
+async def test_a_database_that_breaks_off_before_it_was_to_keep_the_job_is_away_and_took_nothing(
+    stores: Stores,
+) -> None:
+    key = await stores.new_key(granted=1_000)
+    database = FaultyDatabase(stores.database)
+    database.faults = [Fault(OperationalError("INSERT", {}, OSError(), connection_invalidated=True))]
+    broken = Stores(database, stores.clock, stores.blobs, stores.engine)
+
+    with pytest.raises(ServiceUnavailable, match="broke off before the job was stored; nothing was charged") as failure:
+        await broken.jobs.create(request(key, inline_files={DIGEST: PICTURE}))
+
+    assert failure.value.headers == {"Retry-After": "5"}
+    assert [blob.key async for blob in stores.blobs.list_blobs()] == []
 
 
 class _BreaksOff(Database):

@@ -5,13 +5,13 @@ job ends in `ending.py`; HTTP is the API's.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pixeldojo.accounts.keys import ApiKey
@@ -47,6 +47,7 @@ from pixeldojo.webhooks.service import WebhooksService
 from pixeldojo.webhooks.store import Delivery
 
 _WHILE_HOLDING = "while holding the price"
+_SOON: Mapping[str, str] = {"Retry-After": "5"}
 _STORED_PERHAPS = (
     "The database broke off before it said whether the job is stored. Send the request again with the same "
     "Idempotency-Key; without one, look into GET /api/v1/jobs first."
@@ -110,7 +111,7 @@ class JobsService:
             IdempotencyMismatch: the key was used with another request.
             CreditError: the ledger could not take the hold; nothing was stored or charged.
             SubmissionFailed: the database refused the job; nothing was stored or charged.
-            ServiceUnavailable: the database broke off, and nobody knows yet whether the job is stored.
+            ServiceUnavailable: the database broke off; the message says whether nobody knows yet if the job is stored.
         """
         now = self._clock.now()
         job_id = new_id(IdKind.JOB, now)
@@ -121,7 +122,7 @@ class JobsService:
             accepted = await self._database.write(lambda connection: self._create(connection, request, job_id, now))
         except CommitLost as error:
             is_stored_perhaps = True
-            raise ServiceUnavailable(_STORED_PERHAPS, headers={"Retry-After": "5"}) from error
+            raise ServiceUnavailable(_STORED_PERHAPS, headers=_SOON) from error
         except SQLAlchemyError as error:
             raise _not_stored(error) from error
         except asyncio.CancelledError:
@@ -347,6 +348,8 @@ class JobsService:
 def _not_stored(error: SQLAlchemyError) -> PixelDojoError:
     """Return what a caller is told whose job the database did not take."""
     again = "nothing was charged. Try again with the same Idempotency-Key."
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return ServiceUnavailable(f"The database broke off before the job was stored; {again}", headers=_SOON)
     if _WHILE_HOLDING in getattr(error, "__notes__", ()):
         return CreditError(f"The credits for the job could not be held; {again}")
     return SubmissionFailed(f"The job could not be stored; {again}")
