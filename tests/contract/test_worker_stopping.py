@@ -66,7 +66,8 @@ async def test_a_full_worker_gives_everything_back_at_once(shop: Workshop, valke
     other.handle(Hint.JOB, heard_elsewhere.put)
     async with asyncio.timeout(SOON_SECONDS):
         await team.stop(60)
-        assert (await shop.job(in_hand)).lease_owner is None
-        await other.start()
+    assert (await shop.job(in_hand)).lease_owner is None
+    await other.start()
+    async with asyncio.timeout(20):
         assert await heard_elsewhere.get() == waiting
     await other.close()
