@@ -16,7 +16,7 @@ from av.stream import Disposition
 from PIL import Image, UnidentifiedImageError
 
 from pixeldojo.media.facts import MediaFacts, UnreadableMedia
-from pixeldojo.media.media_file import opened
+from pixeldojo.media.media_file import opened, refuse_unknown_codec
 from pixeldojo.media.sniff import HEAD_BYTES, MATROSKA, is_mp3, sniff
 from pixeldojo.media.video_source import open_video
 from pixeldojo.media.whole import is_whole
@@ -133,6 +133,7 @@ def _measure_sound(path: Path, content_type: str) -> MediaFacts:
         if _has_pictures(container):
             raise UnreadableMedia(f"the file begins like {content_type} but holds a video")
         stream = container.streams.audio[0]
+        refuse_unknown_codec(stream)
         if next(container.decode(stream), None) is None:
             raise UnreadableMedia("none of its sound can be decoded; send a whole file")
         declared = container.duration / 1_000_000 if container.duration is not None else 0.0

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.stream import Stream
 
 from pixeldojo.media.facts import UnreadableMedia
 
@@ -33,6 +34,19 @@ def opened(path: Path) -> Iterator[InputContainer]:
             f"the file cannot be decoded ({error.strerror or 'invalid data'}); "
             "send a whole MP4, MOV, WebM, MP3, WAV, OGG, FLAC or M4A file"
         ) from error
+
+
+def refuse_unknown_codec(stream: Stream) -> None:
+    """Return where a stream can be decoded at all; one of a codec that the library has not is no error to it.
+
+    Raises:
+        UnreadableMedia: it cannot.
+    """
+    if getattr(stream, "codec_context", None) is None:
+        raise UnreadableMedia(
+            f"its {stream.type} is of a codec that cannot be decoded; send H.264, H.265, VP9 or AV1 pictures, and AAC, "
+            "MP3, Opus or PCM sound"
+        )
 
 
 def _refuse_cut_short(container: InputContainer, path: Path) -> None:

@@ -14,7 +14,7 @@ from av import AudioFrame, AudioResampler
 from numpy.typing import NDArray
 
 from pixeldojo.media.facts import UnreadableMedia
-from pixeldojo.media.media_file import opened
+from pixeldojo.media.media_file import opened, refuse_unknown_codec
 
 Block: TypeAlias = NDArray[np.float32]
 
@@ -40,6 +40,7 @@ def decode_audio(path: Path, sample_rate: int, starts_at: float | None = None) -
         if not container.streams.audio:
             raise UnreadableMedia("the file carries no sound; send audio, or a video with a sound track")
         stream = container.streams.audio[0]
+        refuse_unknown_codec(stream)
         # One channel is doubled by us: the resampler would make it quieter on its way to two.
         layout = "mono" if stream.codec_context.channels == 1 else "stereo"
         resampler = AudioResampler(format="flt", layout=layout, rate=sample_rate)

@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from pixeldojo.media import planes
 from pixeldojo.media.facts import UnreadableMedia
-from pixeldojo.media.media_file import opened
+from pixeldojo.media.media_file import opened, refuse_unknown_codec
 
 MOST_PIXELS = 8192 * 4320
 MOST_FRAMES_PER_SECOND = 120
@@ -164,6 +164,7 @@ def _video_stream(container: InputContainer) -> VideoStream:
     if not moving:
         raise UnreadableMedia("the file holds no pictures; send a video")
     stream = moving[0]
+    refuse_unknown_codec(stream)
     stream.thread_type = "AUTO"
     stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     return stream

@@ -186,6 +186,17 @@ def test_an_avif_whose_pixels_are_noise_is_refused(tmp_path: Path) -> None:
         probe_media(tmp_path / "noise.avif")
 
 
+def test_a_codec_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    film = make_video(tmp_path / "clip.mp4", counting, frames=6).read_bytes()
+    at = film.index(b"avc1", film.index(b"stsd"))
+    (tmp_path / "odd.mp4").write_bytes(film[:at] + b"zz99" + film[at + 4 :])
+    wave = make_sound(tmp_path / "tone.wav", 440, 0.2).read_bytes()
+    (tmp_path / "odd.wav").write_bytes(wave[:20] + b"\x99\x99" + wave[22:])
+    for name in ("odd.mp4", "odd.wav"):
+        with pytest.raises(UnreadableMedia, match="codec"):
+            probe_media(tmp_path / name)
+
+
 def test_a_cover_picture_does_not_make_a_video(tmp_path: Path) -> None:
     wave = make_sound(tmp_path / "tone.wav", 440, 1.0)
     cover = write_image(tmp_path / "cover.png", "PNG")
