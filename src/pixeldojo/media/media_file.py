@@ -26,7 +26,9 @@ def opened(path: Path) -> Iterator[InputContainer]:
         UnreadableMedia: if it is not a container we know, is cut short, or breaks while it is read.
     """
     try:
-        with av.open(path, options={"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}) as container:
+        options = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
+        # Titles are written in any encoding, and nobody here reads them.
+        with av.open(path, options=options, metadata_errors="replace") as container:
             _refuse_cut_short(container, path)
             yield container
     except av.FFmpegError as error:

@@ -186,6 +186,14 @@ def test_an_avif_whose_pixels_are_noise_is_refused(tmp_path: Path) -> None:
         probe_media(tmp_path / "noise.avif")
 
 
+def test_a_title_in_another_encoding_does_not_matter(tmp_path: Path) -> None:
+    wave = make_sound(tmp_path / "tone.wav", 440, 0.2).read_bytes()
+    title = b"INFOINAM" + struct.pack("<I", 6) + b"Caf\xe9\0\0"
+    more = wave[8:] + b"LIST" + struct.pack("<I", len(title)) + title
+    (tmp_path / "titled.wav").write_bytes(b"RIFF" + struct.pack("<I", len(more)) + more)
+    assert probe_media(tmp_path / "titled.wav").kind == "audio"
+
+
 def test_a_codec_that_nobody_knows_is_refused(tmp_path: Path) -> None:
     film = make_video(tmp_path / "clip.mp4", counting, frames=6).read_bytes()
     at = film.index(b"avc1", film.index(b"stsd"))
