@@ -28,6 +28,11 @@ from pixeldojo.jobs.service import Accepted
 router = APIRouter(tags=["models"])
 
 LONGEST_WAIT_SECONDS = 60
+REHEARSAL = (
+    "^((slow=[0-9]{1,3}(\\.[0-9]{1,3})?|flaky=([1-9]|10)|refuse|hang|twice|lose-answer|unknown|broken-file|wrong-type"
+    "|(fail|fail-later)=(rejected-input|refused-content|over-limit|unauthorized|unavailable|unknown))(,|$))*$"
+)
+"""The words of X-PixelDojo-Sandbox as they are written; the sandbox reads them however they are spaced or cased."""
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})\"?(?=[,;\s]|$)", re.IGNORECASE)
 
 _ERRORS = (400, 401, 402, 403, 404, 409, 413, 415, 422, 429, 500, 503)
@@ -57,7 +62,7 @@ async def run_model(
         Header(
             alias="X-PixelDojo-Sandbox",
             description="Test mode only: trouble for the sandbox to rehearse, such as `slow=5`.",
-            json_schema_extra={"format": "sandbox-rehearsal"},
+            json_schema_extra={"pattern": REHEARSAL},
         ),
     ] = None,
 ) -> JSONResponse:

@@ -5,7 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pixeldojo.api.runs import REHEARSAL
 from pixeldojo.providers.contract import UpstreamErrorKind
 from pixeldojo.providers.sandbox.rehearsal import Rehearsal, find_rehearsal, parse_rehearsal, strip_rehearsal
 
@@ -98,3 +101,8 @@ def test_the_documentation_lists_every_word_and_no_other() -> None:
     listed = set(re.findall(r"^\| `([a-z-]+)(?:=[A-Z]+)?` \|", words, re.MULTILINE))
     assert listed == {word.partition("=")[0] for word in EVERY_WORD}
     assert all(f"`{kind}`" in kinds for kind in UpstreamErrorKind)
+
+
+@given(text=st.from_regex(REHEARSAL, fullmatch=True))
+def test_whatever_the_document_says_the_header_may_be_is_understood(text: str) -> None:
+    parse_rehearsal(text)
