@@ -5,6 +5,7 @@ behind them, with the settlements and with what each key is said to have spent.
 """
 
 import asyncio
+import itertools
 import shutil
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ from hypothesis.stateful import (
 from sqlalchemy import func, select
 from tests.clock import FakeClock
 from tests.postgres import PostgresServer
-from tests.stores import Stores, request
+from tests.stores import LEASE_SECONDS, RETENTION, Stores, request
 
 from pixeldojo.accounts.keys import ApiKey, SpendCap, SpendCapPeriod
 from pixeldojo.blobs import open_blobs
@@ -38,6 +39,7 @@ from pixeldojo.credits.store import Balance, read_balance, read_spending
 from pixeldojo.db.engine import open_database
 from pixeldojo.db.tables import entries, jobs, settlements
 from pixeldojo.engine import open_engine
+from pixeldojo.jobs.claims import LeaseLost
 from pixeldojo.jobs.job import Job
 from pixeldojo.jobs.service import Accepted
 from pixeldojo.jobs.states import Step
@@ -83,6 +85,7 @@ class Ledger(RuleBasedStateMachine):
         self.stores = Stores(self.database, FakeClock(), open_blobs("memory://"), open_engine(None))
         self.purses: list[Purse] = []
         self.ended: dict[str, int] = {}
+        self.requests = itertools.count(1)
 
     def teardown(self) -> None:
         self.run(self.stores.engine.close())
@@ -137,6 +140,39 @@ class Ledger(RuleBasedStateMachine):
     async def ask_together(self, key: ApiKey, quoted: int, count: int) -> list[Accepted | BaseException]:
         asked = (self.stores.jobs.create(request(key, quoted=quoted)) for _ in range(count))
         return await asyncio.gather(*asked, return_exceptions=True)
+
+    @rule(target=open_jobs, purse=accounts, quoted=AMOUNTS, count=st.integers(2, 5))
+    def repeat_one_request_at_once(self, purse: Purse, quoted: int, count: int) -> MultipleResults[OpenJob]:
+        is_affordable = min(purse.balance.available, CAP - purse.spent) >= quoted
+
+        outcomes = self.run(self.repeat_together(purse.key, quoted, count))
+
+        accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
+        assert len(accepted) == (count if is_affordable else 0)
+        assert sum(not one.is_replay for one in accepted) == is_affordable
+        for job_id in {one.job_id for one in accepted}:
+            purse.open[job_id] = quoted
+            purse.spent += quoted
+        return multiple(*((purse, job_id) for job_id in {one.job_id for one in accepted}))
+
+    async def repeat_together(self, key: ApiKey, quoted: int, count: int) -> list[Accepted | BaseException]:
+        asked = request(key, quoted=quoted, idempotency_key=f"request {next(self.requests)}")
+        return await asyncio.gather(*(self.stores.jobs.create(asked) for _ in range(count)), return_exceptions=True)
+
+    @rule(job=open_jobs, captured=st.integers(0, 4_000))
+    def wake_after_the_lease(self, job: OpenJob, captured: int) -> None:
+        late = self.run(self.stores.claim(job[1], "worker_late"))
+        self.stores.clock.advance(LEASE_SECONDS + 1)
+        self.run(self.stores.claim(job[1], "worker_next"))
+        for end in (self.stores.claims.complete(late, [], captured), self.stores.claims.fail(late, FAILURE)):
+            with pytest.raises(LeaseLost):
+                self.run(end)
+        self.run(self.stores.claims.give_back("worker_next", [job[1]]))
+
+    @rule()
+    def let_ended_jobs_expire(self) -> None:
+        self.stores.clock.advance(RETENTION.total_seconds() + 1)
+        self.run(self.stores.ending.purge_expired(1_000))
 
     @rule(job=consumes(open_jobs), part=st.fractions(0, 1))
     def complete(self, job: OpenJob, part: Fraction) -> None:
