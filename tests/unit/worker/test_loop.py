@@ -161,7 +161,7 @@ async def test_leases_outlast_a_moment_without_a_database(shop: Workshop, key: A
         await worker.take(job_id)
         await shop.clock.until_sleeping(7)
         shop.break_writes(Fault(away()))
-        await shop.pass_time(20)
+        await shop.pass_time(20, waiting=1)
         lease = (await shop.job(job_id)).lease_until
         assert lease is not None
         assert lease > shop.clock.now()

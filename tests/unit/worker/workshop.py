@@ -386,10 +386,15 @@ class Workshop:
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.gather(*(worker.stop(0) for worker in workers))
 
-    async def pass_time(self, seconds: float) -> None:
-        """Move the clock, tick by tick, while workers and sweep are running."""
+    async def pass_time(self, seconds: float, *, waiting: int = 0) -> None:
+        """Move the clock, tick by tick, while workers and sweep are running.
+
+        Args:
+            seconds: How far.
+            waiting: How many jobs sleep all that time, and are not to be taken for a worker or sweep that does.
+        """
         for _ in range(round(seconds / TICK)):
-            await self.clock.until_sleeping(self._sleepers)
+            await self.clock.until_sleeping(self._sleepers + waiting)
             self.clock.advance(TICK)
 
     async def until_ended(self, job_id: str) -> Job:
