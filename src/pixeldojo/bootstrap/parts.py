@@ -70,7 +70,7 @@ async def open_parts(
     database = open_database(settings.database_address)
     stack.push_async_callback(database.close)
     await require_newest_revision(database)
-    engine = open_engine(settings.broker_url)
+    engine = open_engine(settings.broker_url, lambda error: log.warning("broker away", why=repr(error)))
     stack.push_async_callback(engine.close)
     upstreams = build_upstreams(settings)
     way_out = WayOut(policy, upstreams, meters, clock)

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pixeldojo.core.errors import ConfigurationError
-from pixeldojo.engine.news import News
+from pixeldojo.engine.news import News, Trouble, untold
 
 if TYPE_CHECKING:
     from taskiq import AsyncBroker
@@ -52,6 +52,7 @@ class Engine:
         waiting_hints_limit: int = _WAITING_HINTS_LIMIT,
         announce_seconds: float = _ANNOUNCE_SECONDS,
         pause_seconds: float = _PAUSE_SECONDS,
+        trouble: Trouble = untold,
     ) -> None:
         self._open_broker = open_broker
         self._is_in_process = is_in_process
@@ -60,6 +61,7 @@ class Engine:
         self._waiting_hints_limit = waiting_hints_limit
         self._announce_seconds = announce_seconds
         self._pause_seconds = pause_seconds
+        self._trouble = trouble
         self._silent_until = 0.0
         self._receiver: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
@@ -166,9 +168,13 @@ class Engine:
         try:
             async with asyncio.timeout(self._announce_seconds):
                 await kicker.kiq(subject_id)
-        except Exception:  # noqa: BLE001  whatever keeps the broker from hearing it, the row says that the work is due
+        except Exception as error:  # noqa: BLE001  whatever keeps the broker from hearing it, the row says it is due
             self._waiting -= self.is_in_process
+            if not self._silent_until:  # told once, until a hint gets through
+                self._trouble(error)
             self._silent_until = clock() + self._pause_seconds
+        else:
+            self._silent_until = 0.0
 
     def _is_heard(self, hint: Hint, subject_id: str) -> bool:
         """Whether a handler of this process takes a hint now; one that comes early is kept for it, up to the bound."""
@@ -196,8 +202,12 @@ class Engine:
         return self._news.listen(subject)
 
 
-def open_engine(address: str | None) -> Engine:
+def open_engine(address: str | None, trouble: Trouble = untold) -> Engine:
     """Open the engine: in process without an address, else over the Valkey or Redis at `redis://…`.
+
+    Args:
+        address: Of the broker.
+        trouble: Hears what is wrong with the broker, once each time that it goes away.
 
     Raises:
         ConfigurationError: if the address is of another kind.
@@ -235,7 +245,7 @@ def open_engine(address: str | None) -> Engine:
             socket_keepalive=True,
         )
 
-    return Engine(open_broker, ping, News(RedisWire(url)), is_in_process=False)
+    return Engine(open_broker, ping, News(RedisWire(url), trouble=trouble), is_in_process=False, trouble=trouble)
 
 
 def _in_process_broker() -> "AsyncBroker":

@@ -4,14 +4,22 @@ News may be lost: whoever waits looks for himself now and then too. So nothing h
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from secrets import token_hex
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 _SEPARATOR = "\n"
 _BATCH = 500
 _OUTBOX_LIMIT = 10_000
+
+
+Trouble: TypeAlias = Callable[[Exception], None]
+"""Hears what is wrong with the broker."""
+
+
+def untold(_error: Exception) -> None:
+    """Let nobody hear of it."""
 
 
 class Wire(Protocol):
@@ -30,8 +38,9 @@ class Wire(Protocol):
 class News:
     """Tells listeners; with a wire, those in other processes too."""
 
-    def __init__(self, wire: Wire | None = None, *, pause_seconds: float = 1.0) -> None:
+    def __init__(self, wire: Wire | None = None, *, pause_seconds: float = 1.0, trouble: Trouble = untold) -> None:
         self._wire = wire
+        self._trouble = trouble
         self._pause_seconds = pause_seconds
         self._listeners: dict[str, set[asyncio.Event]] = {}
         self._outbox: dict[str, None] = {}
@@ -101,13 +110,18 @@ class News:
                 await asyncio.sleep(self._pause_seconds)
 
     async def _hear(self, wire: Wire) -> None:
+        is_told = False
         while True:
-            with suppress(Exception):  # as above; it comes back
+            try:
                 async for message in wire.messages():
-                    self._is_hearing = True
+                    self._is_hearing, is_told = True, False
                     sender, *subjects = (message or self._sender).split(_SEPARATOR)
                     if sender != self._sender:
                         for subject in subjects:
                             self._wake(subject)
+            except Exception as error:  # noqa: BLE001  as above; it comes back
+                if not is_told:
+                    self._trouble(error)
+                is_told = True
             self._is_hearing = False
             await asyncio.sleep(self._pause_seconds)
